@@ -69,9 +69,9 @@ impl Embedding {
     fn new(values: &Bound<'_, PyAny>) -> Outcome<Self> {
         match Vectors::of(values)? {
             Vectors::One(values) => Ok(Self(values)),
-            Vectors::Many(_) => Err(Failure::Input(
-                "an embedding is one vector; `Embeddings` holds several".into(),
-            )),
+            Vectors::Many(_) => {
+                Err(Failure::Input("an embedding is one vector; `Embeddings` holds several".into()))
+            }
         }
     }
 

@@ -4,8 +4,8 @@ use std::io;
 use std::path::PathBuf;
 
 use offshoot::{
-    AskError, ClassError, EditError, EncodeError, Error, ErrorKind, FrameError, HeadError, MergeError,
-    SampleError, UnknownHeadKind,
+    AskError, ClassError, EditError, EncodeError, Error, ErrorKind, FrameError, HeadError,
+    MergeError, SampleError, UnknownHeadKind,
 };
 use pyo3::prelude::*;
 
@@ -107,9 +107,9 @@ pub(crate) fn exception(
     code: Option<i32>,
 ) -> PyErr {
     Python::attach(|py| {
-        let made = py.import("offshoot._errors").and_then(|module| {
-            module.getattr(class)?.call_method1("_of", (message, path, code))
-        });
+        let made = py
+            .import("offshoot._errors")
+            .and_then(|module| module.getattr(class)?.call_method1("_of", (message, path, code)));
         made.map_or_else(|error| error, PyErr::from_value)
     })
 }

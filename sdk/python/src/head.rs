@@ -191,9 +191,7 @@ impl Head {
     ) -> Outcome<()> {
         match Vectors::of(embeddings)? {
             Vectors::Many(rows) => self.add(py, &class_, &rows),
-            Vectors::One(_) => {
-                Err(Failure::Head("one embedding; add it by `add_sample`".into()))
-            }
+            Vectors::One(_) => Err(Failure::Head("one embedding; add it by `add_sample`".into())),
         }
     }
 

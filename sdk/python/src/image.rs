@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use numpy::PyArrayMethods;
 use numpy::{PyArray1, PyArray3};
-use offshoot::View;
+use offshoot::{Frame, PixelFormat, View};
 use pyo3::prelude::*;
 
 use crate::error::{Failure, Outcome};
@@ -39,16 +39,7 @@ impl Image {
         let picture = crate::pixels::Pixels::one(source, None)?;
         match picture {
             crate::pixels::Picture::Decoded(image) => Ok(Self(image)),
-            crate::pixels::Picture::Array(_) => {
-                let frame = picture.frame()?;
-                let rows = (0..frame.height()).flat_map(|y| frame.row(y).iter().copied());
-                let rgb = match frame.format() {
-                    offshoot::PixelFormat::Gray8 => rows.flat_map(|grey| [grey; 3]).collect(),
-                    _ => rows.collect(),
-                };
-                let image = offshoot::Image::from_rgb(frame.width(), frame.height(), rgb);
-                image.map(Self).ok_or_else(|| Failure::Input("the array is no RGB image".into()))
-            }
+            array => Ok(Self(copied(&array.frame()?)?)),
         }
     }
 
@@ -104,4 +95,21 @@ impl Image {
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, pyo3::types::PyTuple>> {
         (py.get_type::<Self>(), (self.numpy(py)?,)).into_pyobject(py)
     }
+}
+
+/// Copies a frame of an array, RGB, BGR or grey.
+pub(crate) fn copied(frame: &Frame<'_>) -> Outcome<offshoot::Image> {
+    let rows = (0..frame.height()).flat_map(|y| frame.row(y));
+    let rgb: Vec<u8> = match frame.format() {
+        PixelFormat::Rgb8 => rows.copied().collect(),
+        PixelFormat::Gray8 => rows.flat_map(|&grey| [grey; 3]).collect(),
+        PixelFormat::Bgr8 => {
+            let mut rgb: Vec<u8> = rows.copied().collect();
+            rgb.chunks_exact_mut(3).for_each(|pixel| pixel.swap(0, 2));
+            rgb
+        }
+        other => return Err(Failure::Input(format!("{other:?} images; pass RGB, BGR or grey"))),
+    };
+    let image = offshoot::Image::from_rgb(frame.width(), frame.height(), rgb);
+    image.ok_or_else(|| Failure::Input("the array is no image".into()))
 }

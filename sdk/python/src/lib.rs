@@ -39,6 +39,10 @@ mod _offshoot {
     #[pymodule_export]
     use crate::manifest::Manifest;
 
+    #[cfg(feature = "convert")]
+    #[pymodule_export]
+    use crate::convert::{Conversion, Cut, convert, cuts, export, inspect};
+
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;

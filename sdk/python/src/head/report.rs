@@ -90,9 +90,8 @@ impl Report {
     pub fn of(head: &offshoot::Head, report: &offshoot::Report<'_>) -> Self {
         let ids: Vec<_> = head.classes().map(|(class, _)| class).collect();
         let row = |&own: &_| ids.iter().map(|&said| report.confusion(own, said) as u32).collect();
-        let answers = (0..head.sample_count()).map(|sample| {
-            report.answer(sample).map(|(class, p)| (super::name_of(head, class), p))
-        });
+        let answers = (0..head.sample_count())
+            .map(|sample| report.answer(sample).map(|(class, p)| (super::name_of(head, class), p)));
         Self {
             asked: report.asked(),
             right: report.right(),

@@ -1,0 +1,164 @@
+"""The converter, where the wheel has it; and what is said where it has not."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+import offshoot
+from conftest import ROOT
+from offshoot import _offshoot
+
+MODEL = ROOT / "models" / "sprout" / "sprout.onnx"
+here = pytest.mark.skipif(not hasattr(_offshoot, "convert"), reason="the wheel is offshoot-runtime")
+PRESET = {"preset": "imagenet"}
+
+
+def run(*arguments):
+    command = [sys.executable, "-m", "offshoot", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+@pytest.fixture
+def images():
+    """Shapes on grounds, as unlike as images are."""
+    rng = np.random.default_rng(4)
+    out = []
+    for _ in range(12):
+        image = np.empty((64, 64, 3), np.uint8)
+        image[:] = rng.integers(0, 256, 3)
+        top, left = rng.integers(0, 40, 2)
+        image[top : top + 20, left : left + 20] = rng.integers(0, 256, 3)
+        out.append((image // 2 + rng.integers(0, 128, image.shape)).astype(np.uint8))
+    return out
+
+
+def test_the_command_verifies_and_inspects(folder):
+    done = run("verify", "sprout.offshoot")
+    assert done.returncode == 0 and done.stdout.startswith("verify ok  ")
+    assert "sprout.onnx" in run("inspect", "sprout.offshoot").stdout
+    missing = run("verify", "absent.offshoot")
+    assert missing.returncode == 2 and missing.stderr.startswith("error: absent.offshoot: ")
+    assert run("grow").returncode == 2
+
+
+@pytest.mark.skipif(hasattr(_offshoot, "convert"), reason="the wheel has the converter")
+def test_without_the_converter_it_is_said_what_to_install(images):
+    with pytest.raises(ImportError, match="pip install offshoot"):
+        offshoot.convert("model.onnx", images)
+    assert "pip install offshoot" in run("cuts", MODEL).stderr
+
+
+@here
+def test_a_conversion_is_a_package_and_a_report(images, folder):
+    stages = []
+    done = offshoot.convert(
+        MODEL, images, ["a", "b"] * 6, output="new.offshoot", **PRESET,
+        progress=lambda stage, share: stages.append((stage, share)),
+    )
+    assert {"import", "calibrate", "quantize", "compare"} <= {stage for stage, _ in stages}
+    assert all(0 <= share <= 1 for _, share in stages)
+    assert (done.precision, done.dim) == ("int8", 256) and done.cosine_mean > 0.9
+    assert done.cosine_min <= done.cosine_mean and done.worst_layers
+    assert done.held_out.asked == 12
+    assert done.cut in str(done) and f"<td>{done.precision}</td>" in done._repr_html_()
+    extractor = offshoot.Extractor("new.offshoot")
+    assert (folder / "new.offshoot").read_bytes() == done.package
+    assert extractor.verify().ok and extractor.dim == done.dim
+    # From bytes, of files and arrays, in another order of channels: the same package.
+    again = offshoot.convert(MODEL.read_bytes(), [x[..., ::-1] for x in images], format="bgr", **PRESET)
+    assert offshoot.Extractor(again.package).id == extractor.id
+
+
+@here
+def test_a_float_package_agrees_with_the_int8_one(images):
+    wide = offshoot.convert(MODEL, images, precision="f32", **PRESET)
+    small = offshoot.convert(MODEL, images, **PRESET)
+    floats, codes = (offshoot.Extractor(done.package) for done in (wide, small))
+    assert floats.isa is None and floats.manifest.precision == "f32"
+    for image in images[:3]:
+        one, other = floats.embed(image), codes.embed(image)
+        assert one.codes is None and one.cosine(other) > 0.9
+
+
+@here
+def test_models_are_inspected_and_cut(images):
+    found = offshoot.cuts(MODEL)
+    assert sum(cut.chosen for cut in found) == 1 and len(found) > 3
+    assert [cut.macs for cut in found] == sorted(cut.macs for cut in found)
+    chosen = next(cut for cut in found if cut.chosen)
+    described = offshoot.inspect(MODEL)
+    assert described["cut"] == chosen.name and described["int8_layers"] > 5
+    assert not described["float_layers"] and not described["takes_text"]
+    early = offshoot.convert(MODEL, images, cut=found[2].name, **PRESET)
+    assert early.cut == found[2].name and early.dim == found[2].shape[2]
+    assert chosen.name in run("cuts", MODEL).stdout
+
+
+@here
+def test_what_is_no_model_is_refused(images):
+    for model, words in [(b"", "graph"), (b"no model", "ONNX")]:
+        with pytest.raises(offshoot.ConvertError, match=words):
+            offshoot.convert(model, images)
+    for wrong in [{"pool": "sum"}, {"precision": "int4"}, {"preset": "x"}, {"cut": "nowhere"},
+                  {"search_seconds": -1.0}]:
+        with pytest.raises(offshoot.ConvertError):
+            offshoot.convert(MODEL, images, **wrong)
+    with pytest.raises(offshoot.ConvertError, match="calibration"):
+        offshoot.convert(MODEL, [])
+    with pytest.raises(ValueError, match="labels"):
+        offshoot.convert(MODEL, images, ["a"])
+    with pytest.raises(offshoot.InputError):
+        offshoot.convert(MODEL, [np.zeros((4, 4), np.float32)])
+
+
+@here
+def test_what_the_callback_raises_ends_the_conversion(images):
+    class Enough(Exception):
+        pass
+
+    seen = []
+
+    def progress(stage, share):
+        seen.append(stage)
+        if stage == "calibrate":
+            raise Enough("stop")
+
+    with pytest.raises(Enough, match="stop"):
+        offshoot.convert(MODEL, images, progress=progress, **PRESET)
+    assert seen[-1] == "calibrate" and "write" not in seen
+    assert offshoot.convert(MODEL, images, **PRESET).dim == 256
+
+
+@here
+def test_ctrl_c_ends_a_conversion(images):
+    main = threading.main_thread().ident
+    sent = []
+
+    def progress(stage, share):
+        if not sent:
+            sent.append(signal.pthread_kill(main, signal.SIGINT))
+
+    with pytest.raises(KeyboardInterrupt):
+        offshoot.convert(MODEL, images, progress=progress, **PRESET)
+
+
+@here
+def test_a_head_is_exported(extractor, rng):
+    head = offshoot.Head(extractor, "ridge")
+    rows = extractor.embed(rng.integers(0, 256, (8, 30, 30, 3), dtype=np.uint8))
+    for name, part in [("a", rows[:4]), ("b", rows[4:])]:
+        head.add_class(name)
+        head.add_samples(name, part)
+    model = offshoot.export(extractor, head, "both.onnx")
+    assert os.path.getsize("both.onnx") == len(model) > 100_000
+    with pytest.raises(offshoot.ConvertError, match="knn"):
+        other = offshoot.Head(extractor, "knn")
+        other.merge(head)
+        offshoot.export(extractor, other)
+    with pytest.raises(offshoot.HeadError):
+        offshoot.export(extractor, offshoot.Head(extractor.dim))
