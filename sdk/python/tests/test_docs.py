@@ -4,6 +4,7 @@ import doctest
 import inspect
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
@@ -60,6 +61,7 @@ def test_readme_runs(folder, rng):
             pixels = (rng.integers(0, 50, (60, 80, 3)) + shade).astype("uint8")
             Image.fromarray(pixels).save(folder / name / f"{i}.png")
     Image.fromarray(pixels).save(folder / "what_is_this.png")
+    shutil.copy(ROOT / "models" / "sprout" / "sprout.onnx", folder)
     text = (ROOT / "sdk" / "python" / "README.md").read_text()
     blocks = re.findall(r"```python\n(.*?)```", text, re.S)
     assert len(blocks) >= 3

@@ -70,7 +70,7 @@ def convert(
     Raises ``ConvertError`` for a model that cannot be converted, with the next thing to do.
     """
     compiled = _compiled()
-    words = {
+    words: dict[str, object] = {
         "pool": pool,
         "precision": precision,
         "size": size,

@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# Tests wheels in fresh environments: the runtime's, then by --convert the converter's, of what the
+# workspace has built. Exit code 3, with a reason: what it wants is not here.
+#   test.sh [--convert] [--python PYTHON] [PYTEST ARGUMENTS]
+set -euo pipefail
+folder=$(cd "$(dirname "$0")" && pwd)
+root=$folder/../..
+python=python3
+convert=
+while (($#)); do
+    case $1 in
+    --convert) convert=1 ;;
+    --python) python=$2; shift ;;
+    *) break ;;
+    esac
+    shift
+done
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+lacks() {
+    echo "skipped: $1" >&2
+    exit 3
+}
+"$python" -c 'import venv, ensurepip' 2>/dev/null || lacks 'no python3-venv here'
+"$python" -m venv "$work/env" || lacks 'no environment could be made'
+env=$work/env/bin
+"$env/pip" install -q maturin numpy pytest pillow 'scikit-learn>=1.6' mypy nbclient nbformat ipykernel ||
+    lacks 'no Python packages here'
+
+target=${CARGO_TARGET_DIR:-$root/target}
+export CARGO_TARGET_DIR=$target
+# The workspace's tests have built it already.
+numbers=$target/debug/examples/same_numbers
+[[ -x $numbers ]] || cargo build -q --manifest-path "$root/Cargo.toml" -p offshoot --example same_numbers \
+    --no-default-features --features png
+"$numbers" "$root/models/sprout/sprout.offshoot" >"$work/numbers"
+export OFFSHOOT_NUMBERS=$work/numbers
+
+tested() {
+    "$env/pip" install -q --force-reinstall --no-deps "$1"
+    # Not from the folder of the sources, which have no compiled module.
+    (cd "$work" && "$env/python" -m pytest -q -p no:cacheprovider "$folder/tests" "${@:2}")
+}
+
+wheel=$(MATURIN=$env/maturin "$folder/build.sh" --runtime --dev --out "$work/wheels")
+tested "$wheel" "$@"
+"$env/pip" uninstall -q -y offshoot-runtime
+if [[ $convert ]]; then
+    # With the features of all, so that no crate but PyO3's is compiled for this.
+    PYO3_NO_PYTHON=1 cargo build -q --manifest-path "$root/Cargo.toml" --workspace --lib --tests \
+        --features offshoot-python/convert
+    tested "$("$folder/pack.py" "$target/debug/lib_offshoot.so" "$work/wheels")" "$@"
+fi
