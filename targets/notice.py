@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes NOTICE: the licences of all that the programs `offshoot` and `offshoot-board` contain.
+"""Writes NOTICE: the licences of all that the programs and the Python module contain.
 
   targets/notice.py            writes it
   targets/notice.py --check    says if it is out of date, with exit code 1
@@ -17,7 +17,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 NOTICE = ROOT / "NOTICE"
-PROGRAMS = [("offshoot-cli", "buses"), ("offshoot-board", "tract")]
+PROGRAMS = [("offshoot-cli", "buses"), ("offshoot-board", "tract"), ("offshoot-python", "convert")]
 TRIPLES = [
     "x86_64-unknown-linux-gnu",
     "aarch64-unknown-linux-gnu",
@@ -44,7 +44,7 @@ MIT (LICENSE-MIT) or Apache-2.0 (LICENSE-APACHE), at your choice.
 
 Made by targets/notice.py; not to be changed by hand.
 
-The programs `offshoot` and `offshoot-board` contain what follows, or a part of it. Where a crate leaves
+The programs `offshoot` and `offshoot-board`, and the Python module, contain what follows, or a part of it. Where a crate leaves
 the choice, the licence under which it stands here is taken.
 """
 RULE = "-" * 100
