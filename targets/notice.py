@@ -32,6 +32,7 @@ LICENCES = {
     "0BSD": "Permission to use, copy, modify, and/or distribute",
     "Zlib": "This software is provided 'as-is'",
     "ISC": "Permission to use, copy, modify, and/or distribute",
+    "BSD-2-Clause": "Redistribution and use in source and binary forms",
     "BSD-3-Clause": "Redistribution and use in source and binary forms",
     "Unicode-3.0": "UNICODE LICENSE V3",
     "CDLA-Permissive-2.0": "Community Data License Agreement",

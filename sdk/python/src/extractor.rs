@@ -5,14 +5,12 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use numpy::{IntoPyArray, PyArray2, PyArrayMethods};
 use offshoot::{Isa, Options, Stage};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
 use crate::embedding::{Embedding, Embeddings, Values};
 use crate::error::{Failure, Outcome};
-use crate::head::{ClassRef, Head};
 use crate::manifest::Manifest;
 use crate::pixels::{Picture, Pixels};
 
@@ -231,28 +229,6 @@ impl Extractor {
             ok: found.is_ok(),
             line: found.to_string(),
         })
-    }
-
-    /// Returns the class activation map of the last image that was embedded: float32 of shape
-    /// ``(rows, columns)``, the contribution of each part to the log odds of the class; ``None`` if
-    /// the embedding is not the mean of an int8 feature map.
-    ///
-    /// Raises ``HeadError`` for a head of another package, a k-NN, or a class without samples.
-    fn activations<'py>(
-        &self,
-        py: Python<'py>,
-        head: &Head,
-        class_: ClassRef,
-    ) -> Outcome<Option<Bound<'py, PyArray2<f32>>>> {
-        let map = self.with(py, |inner| {
-            let mut head = head.lock();
-            head.fit()?;
-            let class = class_.find(&head)?;
-            Ok::<_, Failure>(inner.activations(&head, class)?)
-        })?;
-        let Some(map) = map else { return Ok(None) };
-        let values = map.values.into_pyarray(py).reshape([map.height, map.width])?;
-        Ok(Some(values))
     }
 
     /// Number of values of an embedding.

@@ -11,6 +11,7 @@ use crate::embedding::{Embedding, Values, Vectors};
 use crate::error::{Failure, Outcome};
 use crate::extractor::Extractor;
 
+mod activations;
 pub(crate) mod answer;
 pub(crate) mod ask;
 pub(crate) mod report;

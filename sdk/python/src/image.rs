@@ -1,7 +1,5 @@
 //! Decoded images, and views of them for augmentation.
 
-use std::path::PathBuf;
-
 use numpy::PyArrayMethods;
 use numpy::{PyArray1, PyArray3};
 use offshoot::{Frame, PixelFormat, View};
@@ -26,23 +24,6 @@ pub(crate) struct Image(pub offshoot::Image);
 
 #[pymethods]
 impl Image {
-    /// Reads a path, the bytes of an image file, or an array of shape ``(height, width, 3)``, RGB.
-    ///
-    /// ``cut_short=True`` takes a JPEG file that ends early; the missing part is grey.
-    #[new]
-    #[pyo3(signature = (source, *, cut_short=false))]
-    fn new(py: Python<'_>, source: &Bound<'_, PyAny>, cut_short: bool) -> Outcome<Self> {
-        if cut_short {
-            let path: PathBuf = source.extract()?;
-            return Ok(Self(py.detach(|| offshoot::Image::open_cut_short(path))?));
-        }
-        let picture = crate::pixels::Pixels::one(source, None)?;
-        match picture {
-            crate::pixels::Picture::Decoded(image) => Ok(Self(image)),
-            array => Ok(Self(copied(&array.frame()?)?)),
-        }
-    }
-
     /// Number of columns.
     #[getter]
     fn width(&self) -> u32 {

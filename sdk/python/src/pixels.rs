@@ -207,3 +207,23 @@ fn wrong(shape: &[usize], format: PixelFormat) -> Failure {
         shape.join(", ")
     ))
 }
+
+/// Here, since an image is made of what `Pixels` reads.
+#[pymethods]
+impl image::Image {
+    /// Reads a path, the bytes of an image file, or an array of shape ``(height, width, 3)``, RGB.
+    ///
+    /// ``cut_short=True`` takes a JPEG file that ends early; the missing part is grey.
+    #[new]
+    #[pyo3(signature = (source, *, cut_short=false))]
+    fn new(py: Python<'_>, source: &Bound<'_, PyAny>, cut_short: bool) -> Outcome<Self> {
+        if cut_short {
+            let path: PathBuf = source.extract()?;
+            return Ok(Self(py.detach(|| Image::open_cut_short(path))?));
+        }
+        match Pixels::one(source, None)? {
+            Picture::Decoded(image) => Ok(Self(image)),
+            array => Ok(Self(image::copied(&array.frame()?)?)),
+        }
+    }
+}
