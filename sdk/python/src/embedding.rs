@@ -48,8 +48,8 @@ impl Values {
 
 /// Embedding of one image or text: ``d`` numbers.
 ///
-/// ``numpy.asarray(embedding)`` gives the real values as float32; ``codes`` are the int8 values of a
-/// quantized network, which a head takes as they are. A head that is taught an array of floats
+/// ``numpy.asarray(embedding)`` gives the real values as float32; ``codes`` are the int8 values of
+/// a quantized network, which a head takes as they are. A head that is taught an array of floats
 /// quantizes them again, to within half a step.
 ///
 /// >>> import numpy as np

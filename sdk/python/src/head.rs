@@ -29,10 +29,9 @@ pub(crate) mod report;
 ///
 /// >>> import offshoot
 /// >>> head = offshoot.Head(2, "ridge")
-/// >>> for name, values in [("left", [1, 0]), ("left", [1, 0.1]), ("up", [0, 1]), ("up", [0.1, 1])]:
-/// ...     if name not in head.classes:
-/// ...         _ = head.add_class(name)
-/// ...     head.add_sample(name, values)
+/// >>> for name, rows in {"left": [[1, 0], [1, 0.1]], "up": [[0, 1], [0.1, 1]]}.items():
+/// ...     number = head.add_class(name)
+/// ...     head.add_samples(name, rows)
 /// >>> head.classify([0.05, 0.9]).name
 /// 'up'
 /// >>> head.undo(), len(head)
@@ -102,8 +101,8 @@ impl Head {
 
     /// Loads a head; with an extractor only one that was taught on its package.
     ///
-    /// Raises ``FileError`` for a file that cannot be read, ``HeadError`` for one that is damaged or
-    /// belongs to another package.
+    /// Raises ``FileError`` for a file that cannot be read, ``HeadError`` for one that is damaged
+    /// or belongs to another package.
     #[staticmethod]
     #[pyo3(signature = (path, extractor=None))]
     fn load(py: Python<'_>, path: PathBuf, extractor: Option<&Extractor>) -> Outcome<Self> {

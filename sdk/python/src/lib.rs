@@ -1,6 +1,6 @@
 //! Python module of Offshoot: `offshoot._offshoot`, which `offshoot/__init__.py` makes public.
 //!
-//! Modules of the flow, as in the library: [`pixels`] -> [`extractor`] -> [`embedding`] -> [`head`].
+//! Modules of the flow: [`pixels`] -> [`extractor`] -> [`embedding`] -> [`head`].
 //!
 //! Objects are frozen and keep what changes behind a lock that is taken only without Python's: a
 //! thread that waits for an extractor never keeps another one from finishing with it.

@@ -133,11 +133,11 @@ fn stack<'py>(
         let kind = array.getattr("dtype")?.str()?.to_string();
         return Err(Failure::Input(match kind.as_str() {
             "object" => format!(
-                "{} is no image; pass an array of uint8, a path, the bytes of a file, or a Pillow image",
+                "{} is no image; pass an array of uint8, a path, bytes of a file, or a Pillow image",
                 object.get_type().name()?
             ),
             _ => format!(
-                "an image of {kind}; pixels are uint8, 0 to 255: `(255 * image).round().astype('uint8')`"
+                "an image of {kind}; pixels are uint8: `(255 * image).round().astype('uint8')`"
             ),
         }));
     };
@@ -203,7 +203,7 @@ fn wrong(shape: &[usize], format: PixelFormat) -> Failure {
         _ => "; name another one by `format=`",
     };
     Failure::Input(format!(
-        "an array of shape ({}); {format:?} wants {wanted}, several images one dimension more{advice}",
+        "an array of shape ({}); {format:?} wants {wanted}, several one dimension more{advice}",
         shape.join(", ")
     ))
 }

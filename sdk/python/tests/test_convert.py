@@ -70,7 +70,8 @@ def test_a_conversion_is_a_package_and_a_report(images, folder):
     assert (folder / "new.offshoot").read_bytes() == done.package
     assert extractor.verify().ok and extractor.dim == done.dim
     # From bytes, of files and arrays, in another order of channels: the same package.
-    again = offshoot.convert(MODEL.read_bytes(), [x[..., ::-1] for x in images], format="bgr", **PRESET)
+    turned = [x[..., ::-1] for x in images]
+    again = offshoot.convert(MODEL.read_bytes(), turned, format="bgr", **PRESET)
     assert offshoot.Extractor(again.package).id == extractor.id
 
 

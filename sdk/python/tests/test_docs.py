@@ -104,8 +104,9 @@ def test_types_hold(folder):
 
 def test_import_is_quick_and_loads_no_numpy():
     code = (
-        "import sys, time; t = time.perf_counter(); import offshoot; "
-        "print(time.perf_counter() - t, 'numpy' in sys.modules)"
+        # Of the processor: it is the same on a machine that others share.
+        "import sys, time; t = time.process_time(); import offshoot; "
+        "print(time.process_time() - t, 'numpy' in sys.modules)"
     )
     runs = [
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

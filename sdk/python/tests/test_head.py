@@ -123,11 +123,14 @@ def test_questions_fit_the_head_when_something_changed(kind):
     rows = 2 * np.eye(DIM)[:3]
     assert [a.name for a in head.classify(rows)] == ["mug", "pen", "key"]
     probabilities = head.probabilities(rows)
-    assert probabilities.shape == (3, 3) and np.array_equal(probabilities[1], head.probabilities(rows[1]))
-    assert (probabilities.argmax(axis=1) == [0, 1, 2]).all() and (probabilities.sum(axis=1) < 1 + 1e-6).all()
+    assert probabilities.shape == (3, 3)
+    assert np.array_equal(probabilities[1], head.probabilities(rows[1]))
+    assert (probabilities.argmax(axis=1) == [0, 1, 2]).all()
+    assert (probabilities.sum(axis=1) < 1 + 1e-6).all()
     assert head.chosen().kind in KINDS and head.fit() == head.fit()
     unlike = head.classify(-np.ones(DIM))
-    assert not unlike.known and unlike.name is unlike.class_id is None and unlike.nearest in head.classes
+    assert not unlike.known and unlike.name is unlike.class_id is None
+    assert unlike.nearest in head.classes
 
 
 @pytest.mark.parametrize("kind", ["ncm", "softmax", "ridge", "slda", "auto"])
@@ -156,7 +159,7 @@ def test_reports_show_themselves():
     assert report.confusion.sum() == 24 and np.trace(report.confusion) == report.right
     assert report.interval[0] < report.accuracy <= report.interval[1] + 1e-6
     assert len(report.answers) == 24 and report.answers[0][0] in report.classes
-    assert [a.kind for a in report.advice][0] == "few-samples" and "none yet" in str(report.advice[0])
+    assert report.advice[0].kind == "few-samples" and "none yet" in str(report.advice[0])
     page = report._repr_html_()
     assert "&lt;b&gt;&amp;&#39;&quot;" in page and "<b>" not in page and str(report.right) in page
     assert str(report.right) in str(report)

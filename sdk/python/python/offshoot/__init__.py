@@ -14,8 +14,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ._errors import (
     ConvertError,
     FileError,
@@ -45,6 +43,8 @@ from ._offshoot import (
     instruction_sets,
 )
 
+# Type checkers know the name; `typing` itself would take half of the import's time.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._conversion import Cut, Conversion, convert, cuts, export, inspect
     from .sklearn import EmbeddingTransformer, OffshootClassifier

@@ -60,7 +60,8 @@ def convert(words: argparse.Namespace) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    root = argparse.ArgumentParser("python -m offshoot", description="Offshoot " + offshoot.__version__)
+    about = "Offshoot " + offshoot.__version__
+    root = argparse.ArgumentParser("python -m offshoot", description=about)
     root.add_argument("--version", action="version", version=offshoot.__version__)
     commands = root.add_subparsers(required=True)
     command = commands.add_parser("verify", help="run a package's golden vectors")

@@ -130,7 +130,7 @@ def inspect(
     size: Optional["tuple[int, int]"] = None,
     external_data: bool = False,
 ) -> "dict[str, Any]":
-    """Describes a model before it is converted: its cut, and the layers that would stay in float."""
+    """Describes a model before it is converted: its cut, and the layers that stay in float."""
     words: dict[str, Any] = {"size": size}
     if cut is not None:
         words["cut"] = cut

@@ -1,8 +1,10 @@
-"""Exceptions of Offshoot: each is an ``OffshootError`` and the built-in one that Python users expect."""
+"""Exceptions: each is an ``OffshootError`` and the built-in one that Python users expect."""
 
 from __future__ import annotations
 
-from typing import Optional
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Optional
 
 __all__ = [
     "ConvertError",

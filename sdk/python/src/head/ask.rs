@@ -65,8 +65,8 @@ impl Recipe {
 /// The score of class ``c`` is ``gain(norm(x)) * (weights[c] @ x) + bias[c]``, where ``gain(n)`` is
 /// ``inverse_temperature * stretch(n / mean_length) / n``, and ``stretch(r)`` is ``r`` for the
 /// transform ``"raw"``, ``r ** 0.5`` for ``"half"``, ``r ** 0.25`` for ``"quarter"`` and 1 for
-/// ``"unit"``. Probabilities are the softmax of the scores, times the probability that the embedding
-/// is known: the logistic function of ``slope * cosine + offset`` of its cosine with the nearest
+/// ``"unit"``. Probabilities are the softmax of the scores, times the probability that the
+/// embedding is known: the logistic function of ``slope * cosine + offset`` of its cosine with the nearest
 /// class mean.
 #[pyclass(frozen, module = "offshoot")]
 pub(crate) struct Linear {
@@ -110,7 +110,7 @@ impl Linear {
         self.inverse_temperature
     }
 
-    /// Slope and offset of the log odds that an embedding is known; ``None`` if nothing is rejected.
+    /// Slope and offset of the log odds that an embedding is known; ``None``: nothing is rejected.
     #[getter]
     fn known(&self) -> Option<(f32, f32)> {
         self.known

@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# Builds the runtime's wheel for 64-bit ARM, imports it under qemu with Debian's Python, and compares
+# embeddings, heads and golden vectors with those of this machine. Nothing is installed: packages of
+# the other architecture are unpacked into a folder. Exit code 3, with a reason: something is not here.
+set -euo pipefail
+folder=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source-path=SCRIPTDIR/../.. source=targets/toolchain.sh
+. "$folder/../../targets/toolchain.sh"
+triple=aarch64-unknown-linux-gnu
+lacks() {
+    echo "skipped: $1" >&2
+    exit 3
+}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+command -v qemu-aarch64 >/dev/null || lacks 'no qemu-aarch64 here; run targets/setup.sh'
+command -v aarch64-linux-gnu-gcc >/dev/null || lacks 'no aarch64-linux-gnu-gcc here; run targets/setup.sh'
+rustup_has $triple || lacks "rustup has no $triple here"
+python3 -m venv "$work/env" && "$work/env/bin/pip" install -q maturin numpy ||
+    lacks 'no python3-venv, or no Python packages here'
+
+# apt's lists and cache of its own, so that the system's stay as they are.
+apt=(-q -o APT::Architecture=arm64 -o APT::Architectures=arm64 -o "Dir::State::Lists=$work/lists"
+    -o "Dir::Cache=$work/cache" -o Debug::NoLocking=1 -o APT::Sandbox::User=root)
+mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/debs" "$work/root"
+version=$(apt-cache "${apt[@]}" search nothing >/dev/null 2>&1; apt-get "${apt[@]}" update >/dev/null 2>&1 &&
+    apt-cache "${apt[@]}" depends python3-minimal 2>/dev/null | sed -n 's/.*Depends: python\(3\.[0-9]*\)-minimal.*/\1/p' | head -n 1)
+[[ $version ]] || lacks 'no Debian packages for arm64 here'
+(cd "$work/debs" && apt-get "${apt[@]}" download "python$version-minimal" "libpython$version-minimal" \
+    "libpython$version-stdlib" libexpat1 zlib1g libc6 libgcc-s1 libstdc++6 libffi8 libssl3 >/dev/null 2>&1) ||
+    lacks "no Python $version for arm64 here"
+for deb in "$work"/debs/*.deb; do dpkg -x "$deb" "$work/root"; done
+"$work/env/bin/pip" download -q --no-deps --only-binary=:all: --platform manylinux2014_aarch64 \
+    --platform manylinux_2_28_aarch64 --python-version "$version" -d "$work/numpy" numpy ||
+    lacks 'no numpy for arm64 here'
+
+export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
+wheel=$(MATURIN=$work/env/bin/maturin "$folder/build.sh" --runtime --dev --target $triple --out "$work/wheels")
+mkdir -p "$work/site"
+for file in "$wheel" "$work"/numpy/*.whl; do
+    python3 -m zipfile -e "$file" "$work/site"
+done
+
+# The lines of same_numbers.rs, by Python on ARM and by Rust here.
+cat >"$work/numbers.py" <<'EOF'
+import sys
+sys.path[:0] = [sys.argv[1], sys.argv[2]]
+import types
+sys.modules["pytest"] = types.SimpleNamespace(
+    mark=types.SimpleNamespace(parametrize=lambda *a: lambda f: f), fixture=lambda *a, **k: a[0] if a else (lambda f: f))
+import offshoot
+from test_same_numbers import lines
+print(*lines(offshoot.Extractor(sys.argv[3])), sep="\n")
+EOF
+PYTHONHOME=$work/root/usr qemu-aarch64 -L "$work/root" "$work/root/usr/bin/python$version" -S "$work/numbers.py" \
+    "$work/site" "$folder/tests" "$root/models/sprout/sprout.offshoot" >"$work/arm"
+target=${CARGO_TARGET_DIR:-$root/target}
+numbers=$target/debug/examples/same_numbers
+[[ -x $numbers ]] || cargo build -q --manifest-path "$root/Cargo.toml" -p offshoot --example same_numbers \
+    --no-default-features --features png
+"$numbers" "$root/models/sprout/sprout.offshoot" | diff - "$work/arm"
+echo "Python $version on 64-bit ARM gives the $(wc -l <"$work/arm") lines of this machine"
