@@ -5,12 +5,12 @@
 set -euo pipefail
 folder=$(cd "$(dirname "$0")" && pwd)
 root=$folder/../..
-project=$folder
+runtime=
 out=
 arguments=(--locked)
 while (($#)); do
     case $1 in
-    --runtime) project=$folder/runtime ;;
+    --runtime) runtime=1 ;;
     --dev) arguments+=(--profile dev) ;;
     --target) arguments+=(--target "$2"); shift ;;
     --out) out=$2; shift ;;
@@ -24,11 +24,28 @@ if ! command -v "$maturin" >/dev/null; then
     exit 3
 fi
 : "${out:=${CARGO_TARGET_DIR:-$root/target}/wheels}"
+# Absolute: maturin runs in a folder of its own.
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target}
 mkdir -p "$out"
-before=$(mktemp)
-trap 'rm -f "$before"' EXIT
+out=$(cd "$out" && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# A folder with copies: maturin packs what lies in the project's own, and follows no links out of it.
+project=$work/project
+mkdir "$project"
+cp -RL "$folder"/{python,README.md,LICENSE-MIT,LICENSE-APACHE,NOTICE} "$project"
+find "$project" -name __pycache__ -prune -exec rm -rf {} +
+edit=(-e "s#^python-source = .*#&\nmanifest-path = \"$folder/Cargo.toml\"#")
+if [[ $runtime ]]; then
+    edit+=(-e 's/^name = "offshoot"$/name = "offshoot-runtime"/' -e '/^features = /d'
+        -e 's/, and the converter"$/"/')
+fi
+sed "${edit[@]}" "$folder/pyproject.toml" >"$project/pyproject.toml"
+
 # No interpreter is asked: the stable ABI is the same for all. `linux`: what the wheel may run on is
 # stated by who publishes it, by maturin in a manylinux container.
+touch "$work/before"
 cd "$project"
 PYO3_NO_PYTHON=1 "$maturin" build "${arguments[@]}" --compatibility "${COMPATIBILITY:-linux}" --out "$out" >&2
-find "$out" -name '*.whl' -newer "$before" -printf '%T@ %p\n' | sort -n | tail -n 1 | cut -d' ' -f2-
+find "$out" -name '*.whl' -newer "$work/before" | head -n 1

@@ -21,10 +21,12 @@ python3 -m venv "$work/env" && "$work/env/bin/pip" install -q maturin numpy ||
 
 # apt's lists and cache of its own, so that the system's stay as they are.
 apt=(-q -o APT::Architecture=arm64 -o APT::Architectures=arm64 -o "Dir::State::Lists=$work/lists"
-    -o "Dir::Cache=$work/cache" -o Debug::NoLocking=1 -o APT::Sandbox::User=root)
+    -o "Dir::Cache=$work/cache" -o Debug::NoLocking=1 -o APT::Sandbox::User=root
+    -o Dir::State::status=/dev/null)
 mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/debs" "$work/root"
-version=$(apt-cache "${apt[@]}" search nothing >/dev/null 2>&1; apt-get "${apt[@]}" update >/dev/null 2>&1 &&
-    apt-cache "${apt[@]}" depends python3-minimal 2>/dev/null | sed -n 's/.*Depends: python\(3\.[0-9]*\)-minimal.*/\1/p' | head -n 1)
+apt-get "${apt[@]}" update >/dev/null 2>&1 || true
+version=$(apt-cache "${apt[@]}" depends python3-minimal 2>/dev/null |
+    sed -n 's/.*Depends: python\(3\.[0-9]*\)-minimal.*/\1/p' | head -n 1)
 [[ $version ]] || lacks 'no Debian packages for arm64 here'
 (cd "$work/debs" && apt-get "${apt[@]}" download "python$version-minimal" "libpython$version-minimal" \
     "libpython$version-stdlib" libexpat1 zlib1g libc6 libgcc-s1 libstdc++6 libffi8 libssl3 >/dev/null 2>&1) ||
