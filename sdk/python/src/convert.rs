@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use offshoot::Image;
 use offshoot_convert::calibrate::tokenizer::Tokenizer;
-use offshoot_convert::import::{Imported, Source};
-use offshoot_convert::ir::cut_points::candidates;
+use offshoot_convert::catch_panic::quietly;
+use offshoot_convert::import::{Coverage, Source};
+use offshoot_convert::ir::cut_points::{Candidate, candidates};
 use offshoot_convert::ir::pooling::Pool;
 use offshoot_convert::onnx_export;
 use offshoot_convert::pipeline::job::Samples;
@@ -102,12 +103,14 @@ fn options(words: &Bound<'_, PyDict>) -> Outcome<Options> {
                     Err(_) => value.extract()?,
                 }
             }
-            "pool" => options.pool = pool(value.extract()?)?,
-            "precision" => options.float = is_float(value.extract()?)?,
+            "pool" => options.pool = pool(&value.extract::<String>()?)?,
+            "precision" => options.float = is_float(&value.extract::<String>()?)?,
             "size" => options.size = value.extract()?,
             "tokens" => options.tokens = value.extract()?,
             "l2" => options.unit_length = value.extract()?,
-            "preset" => options.overrides.preset = preset(value.extract()?)?,
+            "preset" => {
+                options.overrides.preset = preset(value.extract::<Option<String>>()?.as_deref())?
+            }
             "mean" => options.overrides.mean = value.extract()?,
             "std" => options.overrides.std = value.extract()?,
             "bgr" => options.overrides.bgr = value.extract()?,
@@ -341,25 +344,55 @@ impl Cut {
     }
 }
 
-/// Opens a model and walks it up to its cut.
-fn imported<T: Send>(
-    py: Python<'_>,
-    model: &Bound<'_, PyAny>,
-    words: &Bound<'_, PyDict>,
-    external_data: bool,
-    work: impl FnOnce(&Source, &Imported) -> T + Send,
-) -> Outcome<T> {
-    let options = options(words)?;
-    let model = Model::of(model)?;
-    py.detach(|| {
+/// Model, walked up to its cut.
+struct Walked {
+    cut: String,
+    outputs: Vec<String>,
+    takes_text: bool,
+    candidates: Vec<Candidate>,
+    /// Number of int8 layers, and names of float nodes; of an image model.
+    layers: Option<(usize, Vec<String>)>,
+}
+
+impl Walked {
+    fn of(model: &Model, options: &Options, external_data: bool) -> Outcome<Self> {
         let source = model.open(external_data)?;
         let cuts: Vec<&str> = options.cuts.iter().map(String::as_str).collect();
-        let imported = match source.takes_text() {
-            true => source.import_text(cuts.first().copied(), options.tokens),
-            false => source.import(&cuts, options.size, options.pool),
-        };
-        Ok(work(&source, &imported.map_err(refused)?))
-    })
+        let tensor = |layer: &str| source.tensor_of(layer);
+        let outputs = source.outputs().map(String::from).collect();
+        if source.takes_text() {
+            let found = source.import_text(cuts.first().copied(), options.tokens);
+            let found = found.map_err(refused)?;
+            let candidates = candidates(&found.model, tensor);
+            let cut = found.cut.name;
+            return Ok(Self { cut, outputs, takes_text: true, candidates, layers: None });
+        }
+        let found = source.import(&cuts, options.size, options.pool).map_err(refused)?;
+        let coverage = Coverage::of(&source, &found);
+        let float = coverage.float.iter().map(|node| node.name.to_string()).collect();
+        Ok(Self {
+            outputs,
+            takes_text: false,
+            candidates: candidates(&found.model, tensor),
+            layers: Some((coverage.int8, float)),
+            cut: found.cut.name,
+        })
+    }
+
+    /// Reads what Python passed, and walks without Python's lock.
+    fn read(
+        model: &Bound<'_, PyAny>,
+        external_data: bool,
+        words: &Bound<'_, PyDict>,
+    ) -> Outcome<Self> {
+        let options = options(words)?;
+        let py = model.py();
+        let model = Model::of(model)?;
+        py.detach(|| {
+            let walked = quietly(|| Self::of(&model, &options, external_data));
+            walked.unwrap_or_else(|panic| Err(refused(panic)))
+        })
+    }
 }
 
 /// Lists the tensors that a model can be cut at; see ``offshoot.cuts``.
@@ -369,18 +402,15 @@ pub(crate) fn cuts(
     external_data: bool,
     words: &Bound<'_, PyDict>,
 ) -> Outcome<Vec<Cut>> {
-    imported(model.py(), model, words, external_data, |source, imported| {
-        let own = imported.cut.name.as_str();
-        let all = candidates(&imported.model, |layer| source.tensor_of(layer));
-        let cut = |found: offshoot_convert::ir::cut_points::Candidate| Cut {
-            shape: (found.shape.h(), found.shape.w(), found.shape.c()),
-            macs: found.macs,
-            weights: found.bytes,
-            chosen: own.split(',').any(|name| name == found.name),
-            name: found.name,
-        };
-        all.into_iter().map(cut).collect()
-    })
+    let walked = Walked::read(model, external_data, words)?;
+    let cut = |found: Candidate| Cut {
+        shape: (found.shape.h(), found.shape.w(), found.shape.c()),
+        macs: found.macs,
+        weights: found.bytes,
+        chosen: walked.cut.split(',').any(|name| name == found.name),
+        name: found.name,
+    };
+    Ok(walked.candidates.into_iter().map(cut).collect())
 }
 
 /// Describes a model before it is converted; see ``offshoot.inspect``.
@@ -390,20 +420,15 @@ pub(crate) fn inspect<'py>(
     external_data: bool,
     words: &Bound<'py, PyDict>,
 ) -> Outcome<Bound<'py, PyDict>> {
-    let py = model.py();
-    let found = imported(py, model, words, external_data, |source, imported| {
-        let coverage = offshoot_convert::import::Coverage::of(source, imported);
-        let float: Vec<String> = coverage.float.iter().map(|node| node.name.to_string()).collect();
-        let cut = (imported.cut.name.clone(), source.outputs().map(String::from).collect());
-        (cut, coverage.int8, float, source.takes_text())
-    })?;
-    let ((cut, outputs), int8, float, takes_text): ((String, Vec<String>), usize, _, bool) = found;
-    let out = PyDict::new(py);
-    out.set_item("cut", cut)?;
-    out.set_item("outputs", outputs)?;
-    out.set_item("takes_text", takes_text)?;
-    out.set_item("int8_layers", int8)?;
-    out.set_item("float_layers", float)?;
+    let walked = Walked::read(model, external_data, words)?;
+    let out = PyDict::new(model.py());
+    out.set_item("cut", walked.cut)?;
+    out.set_item("outputs", walked.outputs)?;
+    out.set_item("takes_text", walked.takes_text)?;
+    if let Some((int8, float)) = walked.layers {
+        out.set_item("int8_layers", int8)?;
+        out.set_item("float_layers", float)?;
+    }
     Ok(out)
 }
 
