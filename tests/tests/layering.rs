@@ -11,7 +11,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// The arrows: a crate, what it may depend on, and what its own tests and examples may use besides.
-const ARROWS: [(&str, &[&str], &[&str]); 17] = [
+const ARROWS: [(&str, &[&str], &[&str]); 18] = [
     ("offshoot-core", &[], &[]),
     ("offshoot-engine", &["offshoot-core"], &[]),
     ("offshoot-store", &[], &[]),

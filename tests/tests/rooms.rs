@@ -11,8 +11,7 @@ use syn::visit::{self, Visit};
 const FILES_BESIDE_FOLDERS: usize = 8;
 
 /// Folders of the workspace's crates.
-const CRATES: [&str; 16] = [
-const CRATES: [&str; 14] = [
+const CRATES: [&str; 17] = [
     "cli",
     "cli/convert",
     "cli/dataset",
