@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use offshoot_core::head::{EncodeError, Head as CoreHead, HeadError, HeadKind, Limits, Record};
+use offshoot_core::head::{EncodeError, Head as CoreHead, HeadError, HeadKind, Limits};
 use offshoot_core::package::PackageId;
 
 use crate::{Error, Extractor};
@@ -50,7 +50,7 @@ impl Head {
     /// An empty head for the extractor's embeddings. Every byte it will use is reserved here.
     ///
     /// # Errors
-    /// Limits of zero or beyond what a head can hold.
+    /// Limits of zero or beyond what a head, or the memory, can hold.
     pub fn new(kind: HeadKind, extractor: &Extractor, limits: Limits) -> Result<Self, Error> {
         Ok(Self(CoreHead::boxed(kind, extractor.embedding_dim(), extractor.id(), limits)?))
     }
@@ -198,13 +198,7 @@ impl Head {
     }
 
     fn decoded(bytes: &[u8], package: Option<PackageId>) -> Result<Self, HeadError> {
-        let record = Record::open(bytes)?;
-        // Before memory is taken for what the bytes state.
-        if package.is_some_and(|id| record.package_id() != id) {
-            return Err(HeadError::OtherPackage);
-        }
-        let words = record.limits().words(record.kind(), record.dim())?;
-        CoreHead::decode(bytes, package, vec![0; words].into_boxed_slice()).map(Self)
+        CoreHead::decode_boxed(bytes, package).map(Self)
     }
 
     /// One head of several, with room for what all have room for: of the first one's kind and

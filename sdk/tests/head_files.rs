@@ -281,3 +281,23 @@ fn no_link_is_followed() {
         Head::load(&file, &extractor).unwrap();
     }
 }
+
+/// Makes the largest head in a process of its own, which may have 1 GB.
+#[cfg(unix)]
+#[test]
+fn too_little_memory_is_an_error() {
+    const INSIDE: &str = "OFFSHOOT_LITTLE_MEMORY";
+    if std::env::var_os(INSIDE).is_some() {
+        let limits = Limits { classes: 1024, samples: 65_535 };
+        let id = offshoot::PackageId::new([1; 32]);
+        let error = Head::for_embeddings(HeadKind::Auto, 4096, id, limits).unwrap_err();
+        assert!(matches!(head_error(&error), HeadError::Memory { needed } if needed > 1 << 30));
+        assert!(error.to_string().contains("lower its limits"), "{error}");
+        return;
+    }
+    let script = "ulimit -v 1000000 && exec \"$0\" too_little_memory_is_an_error --exact";
+    let mut shell = std::process::Command::new("sh");
+    let program = std::env::current_exe().unwrap();
+    let ended = shell.arg("-c").arg(script).arg(program).env(INSIDE, "1").output().unwrap();
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stdout));
+}

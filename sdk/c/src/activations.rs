@@ -27,7 +27,7 @@ pub extern "C" fn offshoot_extractor_activations(
         let map = EXTRACTORS.read(extractor.id, |opened| {
             HEADS.read(head.id, |head| {
                 let class = class(head, class_id)?;
-                Ok(opened.extractor.activations(head, class)?)
+                Ok(opened.lock().activations(head, class)?)
             })
         })?;
         let map = map.ok_or(Fault::NoMap)?;

@@ -2,6 +2,7 @@
 
 use std::ffi::c_char;
 use std::num::NonZeroU8;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use offshoot::{Extractor, Image, Isa, IsaError};
 use offshoot_core::graph::Element;
@@ -17,7 +18,8 @@ pub(crate) static EXTRACTORS: Table<Opened> = Table::new(1, "extractor");
 
 /// Extractor with what calls ask of its package.
 pub(crate) struct Opened {
-    pub extractor: Extractor,
+    /// Not shared by threads even to be read: tract's network is not made for it.
+    extractor: Mutex<Extractor>,
     extent: Extent,
     precision: Precision,
 }
@@ -172,29 +174,41 @@ impl Opened {
             offshoot::Precision::Mixed => Precision::Mixed,
         };
         let extent = Extent { form, dim: extractor.embedding_dim() };
-        Self { extractor, extent, precision }
+        Self { extractor: Mutex::new(extractor), extent, precision }
+    }
+
+    /// Returns the extractor, which no other thread uses then.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Extractor> {
+        // A call that panicked has poisoned the handle already.
+        self.extractor.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the extractor to a call that has it alone.
+    fn get_mut(&mut self) -> &mut Extractor {
+        self.extractor.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn info(&self) -> ExtractorInfo {
-        let memory = self.extractor.memory();
+        let extractor = self.lock();
+        let memory = extractor.memory();
         let mut isa = [0; 20];
-        let name = self.extractor.isa().map_or("", Isa::name);
+        let name = extractor.isa().map_or("", Isa::name);
         // The last byte stays 0.
         isa.iter_mut().take(19).zip(name.bytes()).for_each(|(slot, b)| *slot = b as c_char);
         ExtractorInfo {
             size: 0,
             precision: self.precision as u32,
             embedding_form: self.extent.form as u32,
-            threads: self.extractor.threads() as u32,
+            threads: extractor.threads() as u32,
             dim: self.extent.dim,
             embedding_bytes: self.extent.bytes(),
-            token_limit: self.extractor.token_limit().unwrap_or(0),
+            token_limit: extractor.token_limit().unwrap_or(0),
             arena_bytes: memory.arena,
             live_set_bytes: memory.live_set,
             packed_bytes: memory.packed,
             package_bytes: memory.package,
             packed_in_file: memory.packed_in_file.into(),
-            package_id: *self.extractor.id().as_bytes(),
+            package_id: *extractor.id().as_bytes(),
             isa,
         }
     }
@@ -292,7 +306,8 @@ pub extern "C" fn offshoot_extractor_source(
 ) -> Status {
     guard(|| {
         EXTRACTORS.read(extractor.id, |opened| {
-            let package = opened.extractor.package();
+            let extractor = opened.lock();
+            let package = extractor.package();
             // SAFETY: the header asks for `capacity` bytes.
             unsafe { put_text(package.manifest().source, out, capacity, length) }
         })
@@ -307,7 +322,7 @@ pub extern "C" fn offshoot_extractor_verify(
 ) -> Status {
     guard(|| {
         let record = verification.record("verification")?;
-        let verified = EXTRACTORS.write(extractor.id, |opened| Ok(opened.extractor.verify()?))?;
+        let verified = EXTRACTORS.write(extractor.id, |opened| Ok(opened.get_mut().verify()?))?;
         record.put(&Verification {
             size: 0,
             is_ok: verified.is_ok().into(),
@@ -329,7 +344,7 @@ pub extern "C" fn offshoot_extractor_embed(
     guard(|| {
         EXTRACTORS.write(extractor.id, |opened| {
             let room = Room::of(embedding, opened.extent)?;
-            Frame::with(frame, |frame| room.fill(opened.extractor.embed(frame)?))
+            Frame::with(frame, |frame| room.fill(opened.get_mut().embed(frame)?))
         })
     })
 }
@@ -350,7 +365,7 @@ pub extern "C" fn offshoot_extractor_embed_image(
         let image = Image::decode(bytes)?;
         EXTRACTORS.write(extractor.id, |opened| {
             let room = Room::of(embedding, opened.extent)?;
-            room.fill(opened.extractor.embed(&image.frame())?)
+            room.fill(opened.get_mut().embed(&image.frame())?)
         })
     })
 }
@@ -368,7 +383,7 @@ pub extern "C" fn offshoot_extractor_embed_tokens(
         let ids = unsafe { ids.values(count, "ids") }?;
         EXTRACTORS.write(extractor.id, |opened| {
             let room = Room::of(embedding, opened.extent)?;
-            room.fill(opened.extractor.embed_tokens(ids)?)
+            room.fill(opened.get_mut().embed_tokens(ids)?)
         })
     })
 }

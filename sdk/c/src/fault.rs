@@ -146,6 +146,7 @@ fn of_head(cause: &HeadError) -> Status {
         | HeadError::TooLarge { .. }
         | HeadError::InverseL2OutOfRange { .. }
         | HeadError::FalseRejectionRateOutOfRange { .. } => Status::HeadSettings,
+        HeadError::Memory { .. } => Status::Memory,
         HeadError::OtherPackage => Status::OtherPackage,
         HeadError::NotAHead
         | HeadError::Truncated { .. }

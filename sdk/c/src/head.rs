@@ -160,7 +160,7 @@ pub extern "C" fn offshoot_head_new(
         let samples = limit("max_samples", max_samples)?;
         open(head, || {
             EXTRACTORS.read(extractor.id, |opened| {
-                Ok(Head::new(kind, &opened.extractor, Limits { classes, samples })?)
+                Ok(Head::new(kind, &opened.lock(), Limits { classes, samples })?)
             })
         })
     })
@@ -188,7 +188,7 @@ pub extern "C" fn offshoot_head_load(
     guard(|| {
         open(head, || {
             EXTRACTORS.read(extractor.id, |opened| {
-                path.path("path", |path| Ok(Head::load(path, &opened.extractor)?))
+                path.path("path", |path| Ok(Head::load(path, &opened.lock())?))
             })
         })
     })
@@ -213,7 +213,7 @@ pub extern "C" fn offshoot_head_decode(
         // SAFETY: the header asks for `length` bytes, until the function returns.
         let bytes = unsafe { bytes.values(length, "bytes") }?;
         open(head, || {
-            EXTRACTORS.read(extractor.id, |opened| Ok(Head::from_bytes(bytes, &opened.extractor)?))
+            EXTRACTORS.read(extractor.id, |opened| Ok(Head::from_bytes(bytes, &opened.lock())?))
         })
     })
 }

@@ -123,16 +123,45 @@ impl Head<alloc::boxed::Box<[u32]>> {
     ///
     /// # Errors
     ///
-    /// Those of [`Limits::words`].
+    /// Those of [`Limits::words`]; [`HeadError::Memory`] if the system has not as much.
     pub fn boxed(
         kind: HeadKind,
         dim: usize,
         package_id: PackageId,
         limits: Limits,
     ) -> Result<Self, HeadError> {
-        let memory = alloc::vec![0; limits.words(kind, dim)?].into_boxed_slice();
+        let memory = reserve(limits.words(kind, dim)?)?;
         Self::new(kind, dim, package_id, limits, memory)
     }
+
+    /// Loads a head like [`Head::decode`], into memory of its own.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Head::decode`]; [`HeadError::Memory`] if the system has not as much memory as the
+    /// head states.
+    pub fn decode_boxed(bytes: &[u8], package: Option<PackageId>) -> Result<Self, HeadError> {
+        let record = Record::open(bytes)?;
+        // Before memory is taken for what the bytes state.
+        if package.is_some_and(|id| record.package_id() != id) {
+            return Err(HeadError::OtherPackage);
+        }
+        let words = record.limits().words(record.kind(), record.dim())?;
+        Self::decode(bytes, package, reserve(words)?)
+    }
+}
+
+/// Reserves zeroed memory, or reports that there is not as much, where `vec!` ends the program.
+#[cfg(feature = "alloc")]
+fn reserve(words: usize) -> Result<alloc::boxed::Box<[u32]>, HeadError> {
+    let needed = words.saturating_mul(size_of::<u32>());
+    // Asked for and given back: unlike memory that is filled here, zeroed memory of the system is
+    // not touched before it is used.
+    let mut asked: alloc::vec::Vec<u32> = alloc::vec::Vec::new();
+    asked.try_reserve_exact(words).map_err(|_| HeadError::Memory { needed })?;
+    // A compiler may leave out what is not used.
+    drop(core::hint::black_box(asked));
+    Ok(alloc::vec![0; words].into_boxed_slice())
 }
 
 impl<M: Memory> Head<M> {

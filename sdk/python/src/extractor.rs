@@ -17,7 +17,7 @@ use crate::pixels::{Picture, Pixels};
 /// Feature extractor: an opened package with the memory to run it.
 ///
 /// ``package`` is a path, or the package's bytes. ``threads`` share an int8 network; ``isa`` names
-/// the kernels (``instruction_sets()``, else the fastest); ``chains=False`` turns row fusion off;
+/// the kernels (``instruction_sets()``, else the fastest); ``row_fusion=False`` turns row fusion off;
 /// ``pin`` keeps each thread on a core; ``reproducible`` makes floats the same bits on x86-64 and
 /// aarch64. Int8 results are the same bits under all settings.
 ///
@@ -39,7 +39,7 @@ pub(crate) struct Extractor {
     inner: Mutex<offshoot::Extractor>,
     /// Path or bytes, to open it again in another process.
     source: Py<PyAny>,
-    options: Options,
+    settings: Settings,
     pub id: offshoot::PackageId,
     pub dim: usize,
 }
@@ -97,6 +97,27 @@ impl Memory {
     }
 }
 
+/// Options of an extractor, kept to open it again from a pickle.
+#[derive(Debug, Clone, Copy)]
+struct Settings {
+    threads: NonZeroU8,
+    isa: Option<Isa>,
+    row_fusion: bool,
+    pin: bool,
+    reproducible: bool,
+}
+
+impl Settings {
+    fn options(&self) -> Options {
+        let options = Options::new()
+            .threads(self.threads)
+            .row_fusion(self.row_fusion)
+            .pin(self.pin)
+            .reproducible(self.reproducible);
+        self.isa.map_or(options, |isa| options.isa(isa))
+    }
+}
+
 #[pymethods]
 impl Extractor {
     /// Opens a package.
@@ -105,13 +126,13 @@ impl Extractor {
     /// package or needs the converter's wheel (float and mixed packages).
     #[new]
     #[pyo3(signature = (
-        package, *, threads=1, isa=None, chains=true, pin=false, reproducible=false
+        package, *, threads=1, isa=None, row_fusion=true, pin=false, reproducible=false
     ))]
     fn new(
         package: &Bound<'_, PyAny>,
         threads: i64,
         isa: Option<&str>,
-        chains: bool,
+        row_fusion: bool,
         pin: bool,
         reproducible: bool,
     ) -> Outcome<Self> {
@@ -120,7 +141,8 @@ impl Extractor {
         let threads = count
             .ok_or_else(|| Failure::Input(format!("threads={threads}, allowed are 1 to 255")))?;
         let isa = isa.map(instruction_set).transpose()?;
-        let options = Options { threads, isa, chains, pin, reproducible };
+        let settings = Settings { threads, isa, row_fusion, pin, reproducible };
+        let options = settings.options();
         let inner = match package.cast::<PyBytes>() {
             Ok(bytes) => {
                 let bytes = bytes.as_bytes().to_vec();
@@ -134,7 +156,7 @@ impl Extractor {
         let id = inner.id();
         let dim = inner.embedding_dim();
         let source = package.clone().unbind();
-        Ok(Self { inner: Mutex::new(inner), source, options, id, dim })
+        Ok(Self { inner: Mutex::new(inner), source, settings, id, dim })
     }
 
     /// Computes the embedding of an image, or of several.
@@ -253,7 +275,7 @@ impl Extractor {
     #[getter]
     fn memory(&self, py: Python<'_>) -> Memory {
         let found = self.with(py, |inner| inner.memory());
-        let offshoot::Memory { arena, live_set, packed, packed_in_file, package } = found;
+        let offshoot::Memory { arena, live_set, packed, packed_in_file, package, .. } = found;
         Memory { arena, live_set, packed, packed_in_file, package }
     }
 
@@ -295,11 +317,11 @@ impl Extractor {
         py: Python<'py>,
     ) -> PyResult<((Bound<'py, PyAny>,), Bound<'py, PyDict>)> {
         let options = PyDict::new(py);
-        options.set_item("threads", self.options.threads.get())?;
-        options.set_item("isa", self.options.isa.map(Isa::name))?;
-        options.set_item("chains", self.options.chains)?;
-        options.set_item("pin", self.options.pin)?;
-        options.set_item("reproducible", self.options.reproducible)?;
+        options.set_item("threads", self.settings.threads.get())?;
+        options.set_item("isa", self.settings.isa.map(Isa::name))?;
+        options.set_item("row_fusion", self.settings.row_fusion)?;
+        options.set_item("pin", self.settings.pin)?;
+        options.set_item("reproducible", self.settings.reproducible)?;
         Ok(((self.source.bind(py).clone(),), options))
     }
 }
@@ -327,6 +349,7 @@ fn stage_name(stage: &Stage) -> String {
     match stage {
         Stage::Preprocess => "preprocess".into(),
         Stage::Nodes(nodes) => format!("{}..{}", nodes.start, nodes.end),
+        other => format!("{other:?}").to_lowercase(),
     }
 }
 

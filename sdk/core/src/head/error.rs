@@ -30,6 +30,12 @@ pub enum HeadError {
         /// Limit of samples requested.
         samples: u16,
     },
+    /// The system has not as much memory.
+    #[error("not enough memory: the head needs {needed} bytes; lower its limits")]
+    Memory {
+        /// Number of bytes needed.
+        needed: usize,
+    },
     /// The memory given is too short.
     #[error("{found} words of memory, the head needs {needed}")]
     MemoryTooShort {

@@ -142,7 +142,7 @@ class Extractor:
         *,
         threads: int = 1,
         isa: Optional[str] = None,
-        chains: bool = True,
+        row_fusion: bool = True,
         pin: bool = False,
         reproducible: bool = False,
     ) -> Extractor: ...
