@@ -20,6 +20,7 @@ while (($# > 1)); do
     shift 2
 done
 [[ $# == 1 && $1 != -* ]] || die 2 "usage: $0 [--target TRIPLE] [--features FEATURES] [--profile PROFILE] PREFIX"
+command -v cargo >/dev/null || die 2 "no cargo here; install Rust from https://rustup.rs"
 mkdir -p "$1"
 prefix=$(cd "$1" && pwd)
 cd "$root"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds a wheel and prints its path: offshoot, or by --runtime offshoot-runtime, without the converter.
+# Builds a wheel and prints its path: offshoot-sdk, or by --runtime offshoot-runtime, without the converter.
 #   build.sh [--runtime] [--dev] [--target TRIPLE] [--out DIR]
 # By --dev in the profile of the tests. Wants maturin: MATURIN names it, or it is on PATH.
 set -euo pipefail
@@ -38,7 +38,7 @@ cp -RL "$folder"/{python,README.md,LICENSE-MIT,LICENSE-APACHE,NOTICE} "$project"
 find "$project" -name __pycache__ -prune -exec rm -rf {} +
 edit=(-e "s#^python-source = .*#&\nmanifest-path = \"$folder/Cargo.toml\"#")
 if [[ $runtime ]]; then
-    edit+=(-e 's/^name = "offshoot"$/name = "offshoot-runtime"/' -e '/^features = /d'
+    edit+=(-e 's/^name = "offshoot-sdk"$/name = "offshoot-runtime"/' -e '/^features = /d'
         -e 's/, and the converter"$/"/')
 fi
 sed "${edit[@]}" "$folder/pyproject.toml" >"$project/pyproject.toml"

@@ -34,21 +34,21 @@ def files(module: pathlib.Path, info: str) -> "dict[str, bytes]":
         f"Wheel-Version: 1.0\nGenerator: pack.py\nRoot-Is-Purelib: false\nTag: {tag}\n"
     ).encode()
     found[f"{info}/METADATA"] = (
-        f"Metadata-Version: 2.1\nName: offshoot\nVersion: {version()}\n"
+        f"Metadata-Version: 2.1\nName: offshoot-sdk\nVersion: {version()}\n"
         "Requires-Python: >=3.9\nRequires-Dist: numpy>=1.21\n"
     ).encode()
     return found
 
 
 def main(module: str, out: str) -> None:
-    info = f"offshoot-{version()}.dist-info"
+    info = f"offshoot_sdk-{version()}.dist-info"
     content = files(pathlib.Path(module), info)
     record = ""
     for name, data in content.items():
         digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
         record += f"{name},sha256={digest},{len(data)}\n"
     content[f"{info}/RECORD"] = f"{record}{info}/RECORD,,\n".encode()
-    path = pathlib.Path(out) / f"offshoot-{version()}-cp39-abi3-linux_{platform.machine()}.whl"
+    path = pathlib.Path(out) / f"offshoot_sdk-{version()}-cp39-abi3-linux_{platform.machine()}.whl"
     path.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as wheel:
         for name, data in content.items():

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use offshoot::{ClassId, HeadKind, Limits, PackageId, Transform, WhenFull};
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
@@ -67,10 +68,28 @@ impl ClassRef {
 }
 
 /// Extractor, or the number of values of embeddings that another program computes.
-#[derive(FromPyObject)]
-pub(crate) enum Origin<'py> {
+enum Origin<'py> {
     Extractor(Bound<'py, Extractor>),
     Values(usize),
+}
+
+impl<'py> Origin<'py> {
+    fn of(found: &Bound<'py, PyAny>) -> Outcome<Self> {
+        if let Ok(extractor) = found.cast::<Extractor>() {
+            return Ok(Self::Extractor(extractor.clone()));
+        }
+        found.extract().map(Self::Values).map_err(|_| {
+            let found = found.get_type();
+            let why = format!("a head takes an Extractor or a number of values, not {found}");
+            PyTypeError::new_err(why).into()
+        })
+    }
+}
+
+/// Returns a limit of a head.
+fn limit(name: &str, value: i64, most: u16) -> Outcome<u16> {
+    let found = u16::try_from(value).ok().filter(|value| (1..=most).contains(value));
+    found.ok_or_else(|| Failure::Head(format!("{name}={value}, allowed are 1 to {most}")))
 }
 
 #[pymethods]
@@ -81,21 +100,24 @@ impl Head {
     #[new]
     #[pyo3(signature = (extractor, kind="auto", *, classes=32, samples=1000, package_id=None))]
     fn new(
-        extractor: Origin<'_>,
+        extractor: &Bound<'_, PyAny>,
         kind: &str,
-        classes: u16,
-        samples: u16,
+        classes: i64,
+        samples: i64,
         package_id: Option<&str>,
     ) -> Outcome<Self> {
         let kind: HeadKind = kind.parse()?;
-        let (dim, id) = match (&extractor, package_id) {
+        let (dim, id) = match (&Origin::of(extractor)?, package_id) {
             (Origin::Extractor(_), Some(_)) => {
                 return Err(Failure::Head("the extractor has a package_id; leave it out".into()));
             }
             (Origin::Extractor(extractor), None) => (extractor.get().dim, extractor.get().id),
             (Origin::Values(dim), id) => (*dim, id.map_or(Ok(PackageId::new([0; 32])), parsed)?),
         };
-        let limits = Limits { classes, samples };
+        let limits = Limits {
+            classes: limit("classes", classes, 1024)?,
+            samples: limit("samples", samples, u16::MAX)?,
+        };
         Ok(Self::of(offshoot::Head::for_embeddings(kind, dim, id, limits)?))
     }
 

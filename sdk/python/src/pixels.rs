@@ -136,8 +136,13 @@ fn stack<'py>(
                 "{} is no image; pass an array of uint8, a path, bytes of a file, or a Pillow image",
                 object.get_type().name()?
             ),
+            _ if kind.starts_with("float") => format!(
+                "an image of {kind}; pixels are uint8, of values from 0 to 1: \
+                 `(255 * image).round().astype('uint8')`"
+            ),
             _ => format!(
-                "an image of {kind}; pixels are uint8: `(255 * image).round().astype('uint8')`"
+                "an image of {kind}; pixels are uint8, of values from 0 to 255: \
+                 `image.astype('uint8')`"
             ),
         }));
     };

@@ -48,9 +48,9 @@ def test_the_command_verifies_and_inspects(folder):
 
 @pytest.mark.skipif(hasattr(_offshoot, "convert"), reason="the wheel has the converter")
 def test_without_the_converter_it_is_said_what_to_install(images):
-    with pytest.raises(ImportError, match="pip install offshoot"):
+    with pytest.raises(ImportError, match="install offshoot-sdk"):
         offshoot.convert("model.onnx", images)
-    assert "pip install offshoot" in run("cuts", MODEL).stderr
+    assert "install offshoot-sdk" in run("cuts", MODEL).stderr
 
 
 @here

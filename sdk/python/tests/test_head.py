@@ -253,6 +253,8 @@ def test_a_full_head_evicts_as_it_is_told():
         lambda h: offshoot.Head(DIM, "svm"),
         lambda h: offshoot.Head(0),
         lambda h: offshoot.Head(DIM, samples=0),
+        lambda h: offshoot.Head(DIM, samples=70_000),
+        lambda h: offshoot.Head(DIM, classes=-1),
         lambda h: offshoot.Head(DIM, classes=2000),
         lambda h: offshoot.Head(DIM, package_id="12"),
         lambda h: offshoot.Head(60_000, samples=65_535),
@@ -278,7 +280,6 @@ def test_wrong_types_are_type_errors():
         lambda: head.add_sample(-1, np.ones(DIM)),
         lambda: head.remove_sample(-1),
         lambda: offshoot.Head("sprout.offshoot"),
-        lambda: offshoot.Head(DIM, samples=70_000),
         lambda: offshoot.Head.from_bytes("text"),
     ]:
         with pytest.raises((TypeError, OverflowError)):

@@ -27,7 +27,7 @@ def _compiled() -> Any:
     if not hasattr(_offshoot, "convert"):
         raise ImportError(
             "this is offshoot-runtime, which runs packages and has no converter: "
-            "`pip uninstall offshoot-runtime`, then `pip install offshoot`"
+            "uninstall it and install offshoot-sdk, the wheel that sdk/python/build.sh makes"
         )
     return _offshoot
 

@@ -354,7 +354,7 @@ class Head:
     def __copy__(self) -> Head: ...
     def __deepcopy__(self, _memo: object) -> Head: ...
 
-# The distribution `offshoot` has these, `offshoot-runtime` has not.
+# The distribution `offshoot-sdk` has these, `offshoot-runtime` has not.
 
 @final
 class Conversion:
