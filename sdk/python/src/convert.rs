@@ -403,14 +403,22 @@ pub(crate) fn cuts(
     words: &Bound<'_, PyDict>,
 ) -> Outcome<Vec<Cut>> {
     let walked = Walked::read(model, external_data, words)?;
-    let cut = |found: Candidate| Cut {
+    let names: Vec<&str> = walked.cut.split(',').collect();
+    let is_listed = walked.candidates.iter().any(|found| names.contains(&found.name.as_str()));
+    // A tensor that only has another shape than a layer's is not listed: the last layer gives it.
+    let last = walked.candidates.len().saturating_sub(1);
+    let is_chosen = |index: usize, name: &str| match is_listed {
+        true => names.contains(&name),
+        false => index == last,
+    };
+    let cut = |(index, found): (usize, Candidate)| Cut {
         shape: (found.shape.h(), found.shape.w(), found.shape.c()),
         macs: found.macs,
         weights: found.bytes,
-        chosen: walked.cut.split(',').any(|name| name == found.name),
+        chosen: is_chosen(index, &found.name),
         name: found.name,
     };
-    Ok(walked.candidates.into_iter().map(cut).collect())
+    Ok(walked.candidates.into_iter().enumerate().map(cut).collect())
 }
 
 /// Describes a model before it is converted; see ``offshoot.inspect``.
