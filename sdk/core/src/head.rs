@@ -140,6 +140,8 @@ impl Head<alloc::boxed::Box<[u32]>> {
     ///
     /// Those of [`Head::decode`]; [`HeadError::Memory`] if the system has not as much memory as the
     /// head states.
+    // Compiled where it is used: small there, on a board.
+    #[inline]
     pub fn decode_boxed(bytes: &[u8], package: Option<PackageId>) -> Result<Self, HeadError> {
         let record = Record::open(bytes)?;
         // Before memory is taken for what the bytes state.
@@ -153,6 +155,7 @@ impl Head<alloc::boxed::Box<[u32]>> {
 
 /// Reserves zeroed memory, or reports that there is not as much, where `vec!` ends the program.
 #[cfg(feature = "alloc")]
+#[inline]
 fn reserve(words: usize) -> Result<alloc::boxed::Box<[u32]>, HeadError> {
     let needed = words.saturating_mul(size_of::<u32>());
     // Asked for and given back: unlike memory that is filled here, zeroed memory of the system is
