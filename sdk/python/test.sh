@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Tests wheels in fresh environments: the runtime's, then by --convert the converter's, of what the
+# Tests a wheel in a fresh environment: the runtime's, or by --convert the converter's, of what the
 # workspace has built. Exit code 3, with a reason: what it wants is not here.
 #   test.sh [--convert] [--python PYTHON] [PYTEST ARGUMENTS]
 set -euo pipefail
@@ -42,12 +42,12 @@ tested() {
     (cd "$work" && "$env/python" -m pytest -q -p no:cacheprovider "$folder/tests" "${@:2}")
 }
 
-wheel=$(MATURIN=$env/maturin "$folder/build.sh" --runtime --dev --out "$work/wheels")
-tested "$wheel" "$@"
-"$env/pip" uninstall -q -y offshoot-runtime
 if [[ $convert ]]; then
     # With the features of all, so that no crate but PyO3's is compiled for this.
     PYO3_NO_PYTHON=1 cargo build -q --manifest-path "$root/Cargo.toml" --workspace --lib --tests \
         --features offshoot-python/convert
-    tested "$("$folder/pack.py" "$target/debug/lib_offshoot.so" "$work/wheels")" "$@"
+    wheel=$("$folder/pack.py" "$target/debug/lib_offshoot.so" "$work/wheels")
+else
+    wheel=$(MATURIN=$env/maturin "$folder/build.sh" --runtime --dev --out "$work/wheels")
 fi
+tested "$wheel" "$@"
