@@ -1,17 +1,11 @@
 //! `offshoot serve`.
 
-use std::thread::sleep;
-use std::time::Duration;
-
 use offshoot_device::Ending;
 use offshoot_service::{Options, Service};
 
 use super::shared::open_or_built_in;
 use crate::args::ServeArgs;
 use crate::error::CommandError;
-
-/// Interval of the check for a signal.
-const LOOK: Duration = Duration::from_millis(50);
 
 pub(super) fn run(args: &ServeArgs) -> Result<(), CommandError> {
     let ending = Ending::observe().map_err(CommandError::Signals)?;
@@ -22,9 +16,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), CommandError> {
     options.address = args.listen.clone();
     let service = Service::start(extractor, &options)?;
     println!("listening on {}", service.url());
-    while !ending.is_near() {
-        sleep(LOOK);
-    }
+    ending.wait();
     drop(service);
     ending.follow();
     Ok(())

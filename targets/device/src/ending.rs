@@ -14,7 +14,7 @@ use crate::ports::{Action, Buttons};
 /// Time limit for the end of a session after a signal, for example while it waits for a camera.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Interval of the check for a second signal.
+/// Interval of the check for a signal.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// SIGINT, SIGTERM, SIGHUP and SIGQUIT as a button that quits.
@@ -54,6 +54,13 @@ impl Ending {
     /// Returns true if a signal has come.
     pub fn is_near(&self) -> bool {
         self.signal.load(Ordering::Acquire) != 0
+    }
+
+    /// Waits until a signal has come.
+    pub fn wait(&self) {
+        while !self.is_near() {
+            thread::sleep(LOOK);
+        }
     }
 
     /// Ends the process by the signal's default action, if one has come, so that a shell or a

@@ -2,8 +2,6 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::thread::sleep;
-use std::time::Duration;
 
 use offshoot::Extractor;
 use offshoot_device::Ending;
@@ -11,9 +9,6 @@ use offshoot_service::{Address, Options, Service};
 
 use super::Result;
 use crate::error::BoardError;
-
-/// Interval of the check for a signal.
-const LOOK: Duration = Duration::from_millis(50);
 
 pub(super) fn run(
     package: &Path,
@@ -28,9 +23,7 @@ pub(super) fn run(
     let service = Service::start(Extractor::open(package)?, &options)?;
     writeln!(out, "listening on {}", service.url())?;
     out.flush()?;
-    while !ending.is_near() {
-        sleep(LOOK);
-    }
+    ending.wait();
     drop(service);
     ending.follow();
     Ok(())

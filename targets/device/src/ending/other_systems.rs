@@ -23,6 +23,13 @@ impl Ending {
         false
     }
 
+    /// Waits for ever: the system ends the program.
+    pub fn wait(&self) {
+        loop {
+            std::thread::park();
+        }
+    }
+
     /// Does nothing.
     pub fn follow(&self) {}
 }
