@@ -1,10 +1,11 @@
 //! Command-line arguments of `offshoot`.
 
-use std::num::{NonZeroU8, NonZeroUsize};
+use std::num::NonZeroU8;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use offshoot::{Extractor, HeadKind, Options};
+use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use offshoot::{Extractor, Options};
 use offshoot_convert::emit::prepack::parse_target;
 use offshoot_convert::input_size::parse_size;
 use offshoot_convert::ir::pooling::Pool;
@@ -18,6 +19,7 @@ mod device;
 mod learning;
 mod model;
 mod quantizer;
+mod running;
 mod values;
 
 pub use comparison::{BudgetArgs, ConvertBudgetArgs, CutsArgs};
@@ -25,6 +27,10 @@ pub use dataset::{CareArgs, SelectionArgs};
 pub use device::{BuiltInArgs, DeployArgs, DoctorArgs, PartsArgs, ServeArgs, TeachArgs};
 pub use learning::{TrainArgs, UnknownArg, ViewArg};
 pub use quantizer::QuantizerArgs;
+pub use running::{
+    BenchArgs, ClusterArgs, EmbedArgs, EvalArgs, ExportArgs, MergeArgs, PredictArgs, ReportArgs,
+    SearchArgs,
+};
 use values::value;
 pub use values::{FormatArg, PoolArg, PresetArg, RangesArg, RoundingArg, SwitchArg};
 
@@ -35,6 +41,9 @@ pub struct Cli {
     /// Process id of the parent: run as its sandboxed child (see `sandbox`).
     #[arg(long, hide = true, value_name = "PARENT")]
     pub inside: Option<u32>,
+    /// Output of progress and colour.
+    #[command(flatten)]
+    pub output: OutputArgs,
     /// Command to run.
     #[command(subcommand)]
     pub command: Command,
@@ -44,47 +53,120 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Convert an ONNX model into an int8 or float package.
+    #[command(
+        after_help = "Example:\n  offshoot convert mobilenet_v2.onnx --calibrate photos -o extractor.offshoot"
+    )]
     Convert(ConvertArgs),
     /// Print the content of a package, or the cut points of a model.
+    #[command(after_help = "Example:\n  offshoot inspect extractor.offshoot --layers")]
     Inspect(InspectArgs),
     /// Compare the cut points of a model: size, time, memory, few-shot accuracy.
+    #[command(
+        after_help = "Example:\n  offshoot cuts mobilenet_v2.onnx --data photos --budget-ms 40 -o cuts.svg"
+    )]
     Cuts(CutsArgs),
     /// Run a package's golden vectors; the line printed is the same on every machine.
+    #[command(after_help = "Example:\n  offshoot verify extractor.offshoot")]
     Verify(PackageArgs),
     /// Write the embeddings of a labelled data set as .npz or JSON.
+    #[command(after_help = "Example:\n  offshoot embed extractor.offshoot photos --npz photos.npz")]
     Embed(EmbedArgs),
     /// Train a head on a labelled data set.
+    #[command(after_help = "Example:\n  offshoot train extractor.offshoot photos -o things.head")]
     Train(TrainArgs),
     /// Classify images or texts with a head.
+    #[command(
+        after_help = "Example:\n  offshoot predict extractor.offshoot things.head new.jpg --heatmap why.png"
+    )]
     Predict(PredictArgs),
     /// Measure the few-shot accuracy of heads on a labelled data set.
+    #[command(
+        after_help = "Example:\n  offshoot eval extractor.offshoot photos --shots 5 --confusion confusion.png"
+    )]
     Eval(EvalArgs),
     /// Export a package with a head as one standard ONNX model.
+    #[command(
+        after_help = "Example:\n  offshoot export extractor.offshoot --head things.head -o full.onnx"
+    )]
     Export(ExportArgs),
     /// Measure an extraction: time by layer, memory, temperature.
+    #[command(after_help = "Example:\n  offshoot bench extractor.offshoot --threads 4")]
     Bench(BenchArgs),
     /// Print the quality report of a head: cross-validation on its own samples, and advice.
+    #[command(after_help = "Example:\n  offshoot report things.head")]
     Report(ReportArgs),
     /// Merge several heads that were trained with the same package.
+    #[command(after_help = "Example:\n  offshoot merge kitchen.head garage.head -o both.head")]
     Merge(MergeArgs),
     /// Search a folder for the images or texts most similar to the given ones.
+    #[command(
+        after_help = "Example:\n  offshoot search extractor.offshoot photos like_this.jpg --top 10"
+    )]
     Search(SearchArgs),
     /// Cluster the images or texts of a folder by k-means, with a contact sheet.
+    #[command(
+        after_help = "Example:\n  offshoot cluster extractor.offshoot photos -k 12 -o groups.png"
+    )]
     Cluster(ClusterArgs),
     /// List the known backbones: input, normalization, licence, source.
+    #[command(after_help = "Example:\n  offshoot models")]
     Models(ModelsArgs),
     /// Download a backbone of the catalogue over HTTPS and verify its digest.
+    #[command(after_help = "Example:\n  offshoot pull sprout")]
     Pull(PullArgs),
     /// Teach a device with keys, a camera and a screen; also runs on a laptop, simulated.
+    #[command(
+        after_help = "Example:\n  offshoot teach --camera /dev/video0 --names mug,plant --web 8080"
+    )]
     Teach(TeachArgs),
     /// Serve an extractor and a head to other programs: HTTP on a port or a Unix socket.
+    #[command(
+        after_help = "Example:\n  offshoot serve --head things.head --listen unix:/tmp/offshoot.socket"
+    )]
     Serve(ServeArgs),
     /// Check the needs of a device: camera, permissions, processor, memory, temperature.
+    #[command(after_help = "Example:\n  offshoot doctor")]
     Doctor(DoctorArgs),
     /// Deploy the on-board program, a package and a service to a board over ssh.
+    #[command(
+        after_help = "Example:\n  offshoot deploy pi@raspberrypi.local --board raspberry-pi-5 --web --run"
+    )]
     Deploy(DeployArgs),
     /// Run the whole workflow in seconds: convert, teach, predict; needs nothing.
+    #[command(after_help = "Example:\n  offshoot demo --keep first")]
     Demo(DemoArgs),
+    /// Print the completions of a shell, for its startup file.
+    #[command(after_help = "Example:\n  offshoot completions bash")]
+    Completions(CompletionsArgs),
+    /// Write the manual pages of all commands into a folder.
+    #[command(after_help = "Example:\n  offshoot manual man1")]
+    Manual(ManualArgs),
+}
+
+/// Options of all commands.
+#[derive(Debug, Clone, Copy, Args)]
+#[command(next_help_heading = "Output")]
+pub struct OutputArgs {
+    /// Show no progress; results, errors and warnings remain.
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Colour of help and errors.
+    #[arg(long, global = true, value_name = "WHEN", default_value_t = ColorChoice::Auto)]
+    pub color: ColorChoice,
+}
+
+/// Arguments of `completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// Shell that reads them.
+    pub shell: Shell,
+}
+
+/// Arguments of `manual`.
+#[derive(Debug, Args)]
+pub struct ManualArgs {
+    /// Folder to write into; it is made if it is not there.
+    pub folder: PathBuf,
 }
 
 /// Arguments of `convert`.
@@ -159,6 +241,7 @@ pub struct ConvertArgs {
 
 /// Options of the model and of its conversion.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Model")]
 pub struct BackboneArgs {
     /// Pooling of the feature map; over the tokens of a text avg, first or last.
     #[arg(long, value_parser = value::<PoolArg, Pool>(), default_value = "avg")]
@@ -218,6 +301,7 @@ pub struct InspectArgs {
 
 /// Execution options of packages.
 #[derive(Debug, Clone, Copy, Args)]
+#[command(next_help_heading = "Execution")]
 pub struct RunArgs {
     /// Number of threads for an int8 network; float and mixed packages run on one.
     #[arg(long, value_name = "N", default_value_t = NonZeroU8::MIN)]
@@ -240,207 +324,6 @@ impl RunArgs {
     pub fn options(&self) -> Options {
         Options::new().threads(self.threads).pin(self.pin)
     }
-}
-
-/// Arguments of `embed`.
-#[derive(Debug, Args)]
-pub struct EmbedArgs {
-    /// Package to embed with.
-    pub package: PathBuf,
-    /// Data set: folder per class, train/ and val/ with such folders, or a collection (see
-    /// --format).
-    pub data: PathBuf,
-    /// Subset of the data set.
-    #[command(flatten)]
-    pub selection: SelectionArgs,
-    /// NumPy archive (.npz) to write.
-    #[arg(
-        short,
-        long,
-        visible_alias = "npz",
-        value_name = "FILE",
-        required_unless_present = "json"
-    )]
-    pub output: Option<PathBuf>,
-    /// JSON file to write.
-    #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
-    /// Normalize each embedding to L2 norm 1.
-    #[arg(long)]
-    pub l2: bool,
-    /// Augmentation of the images, like in `train --augment`.
-    #[arg(long, value_enum)]
-    pub view: Option<ViewArg>,
-    /// Execution options.
-    #[command(flatten)]
-    pub run: RunArgs,
-}
-
-/// Arguments of `report`.
-#[derive(Debug, Args)]
-pub struct ReportArgs {
-    /// Head to report on.
-    pub head: PathBuf,
-    /// Print JSON.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// Arguments of `merge`.
-#[derive(Debug, Args)]
-pub struct MergeArgs {
-    /// Heads to merge; the first one sets the head kind and options of the result.
-    #[arg(required = true, num_args = 2..)]
-    pub heads: Vec<PathBuf>,
-    /// Head file to write.
-    #[arg(short, long)]
-    pub output: PathBuf,
-}
-
-/// Arguments of `search`.
-#[derive(Debug, Args)]
-pub struct SearchArgs {
-    /// Package to embed with.
-    pub package: PathBuf,
-    /// Folder of images or texts to search, with its subfolders; or a .txt file with one text per
-    /// line.
-    pub folder: PathBuf,
-    /// Queries: images, or .txt files for a package that takes text.
-    #[arg(required = true)]
-    pub images: Vec<PathBuf>,
-    /// Number of results per query.
-    #[arg(long, value_name = "N", default_value_t = NonZeroUsize::new(5).expect("not zero"))]
-    pub top: NonZeroUsize,
-    /// Handling of broken files.
-    #[command(flatten)]
-    pub care: CareArgs,
-    /// Execution options.
-    #[command(flatten)]
-    pub run: RunArgs,
-}
-
-/// Arguments of `cluster`.
-#[derive(Debug, Args)]
-pub struct ClusterArgs {
-    /// Package to embed with.
-    pub package: PathBuf,
-    /// Folder of images or texts, with its subfolders; or a .txt file with one text per line.
-    pub folder: PathBuf,
-    /// Number of clusters.
-    #[arg(short = 'k', long, default_value_t = 8)]
-    pub groups: usize,
-    /// Contact sheet to write: a .png with one row of images per cluster, or a .csv with one line
-    /// per sample [default: clusters.png, of texts clusters.csv].
-    #[arg(short, long)]
-    pub output: Option<PathBuf>,
-    /// Seed of the initial centres.
-    #[arg(long, value_name = "S", default_value_t = 0)]
-    pub seed: u64,
-    /// Handling of broken files.
-    #[command(flatten)]
-    pub care: CareArgs,
-    /// Execution options.
-    #[command(flatten)]
-    pub run: RunArgs,
-}
-
-/// Arguments of `predict`.
-#[derive(Debug, Args)]
-pub struct PredictArgs {
-    /// Package the head was trained with.
-    pub package: PathBuf,
-    /// Head to classify with.
-    pub head: PathBuf,
-    /// Images, or .txt files for a package that takes text.
-    #[arg(required = true)]
-    pub images: Vec<PathBuf>,
-    /// Heat map to write: regions of the image that support the prediction or oppose it (one image
-    /// only).
-    #[arg(long, value_name = "PNG")]
-    pub heatmap: Option<PathBuf>,
-    /// Also print the N dimensions of the embedding that decided most against the runner-up class.
-    #[arg(long, value_name = "N")]
-    pub dimensions: Option<usize>,
-    /// Print JSON: one line per image, with the probability of each class by name.
-    #[arg(long)]
-    pub json: bool,
-    /// Handling of broken files.
-    #[command(flatten)]
-    pub care: CareArgs,
-    /// Execution options.
-    #[command(flatten)]
-    pub run: RunArgs,
-}
-
-/// Arguments of `eval`.
-#[derive(Debug, Args)]
-pub struct EvalArgs {
-    /// Package to evaluate.
-    pub package: PathBuf,
-    /// Data set: folder per class, train/ and val/ with such folders, or a collection (see
-    /// --format).
-    pub data: PathBuf,
-    /// Subset of the data set.
-    #[command(flatten)]
-    pub selection: SelectionArgs,
-    /// Training samples per class, drawn at random [default: all of train/, or 5 if there is no
-    /// val/].
-    #[arg(long)]
-    pub shots: Option<usize>,
-    /// Number of draws to average over.
-    #[arg(long, default_value_t = NonZeroUsize::new(20).expect("not zero"))]
-    pub draws: NonZeroUsize,
-    /// Seed of the draws.
-    #[arg(long, default_value_t = 0)]
-    pub seed: u64,
-    /// Kind of head [default: all kinds].
-    #[arg(long)]
-    pub head: Option<HeadKind>,
-    /// Confusion matrix to draw for `auto` (or the head given): rows are true classes.
-    #[arg(long, value_name = "PNG")]
-    pub confusion: Option<PathBuf>,
-    /// Execution options.
-    #[command(flatten)]
-    pub run: RunArgs,
-}
-
-/// Arguments of `export`.
-#[derive(Debug, Args)]
-pub struct ExportArgs {
-    /// Package, int8.
-    pub package: PathBuf,
-    /// Head trained with it, of kind auto, ncm, softmax, ridge or slda.
-    #[arg(long)]
-    pub head: PathBuf,
-    /// ONNX file to write.
-    #[arg(short, long)]
-    pub output: PathBuf,
-    /// Execution options.
-    #[command(flatten)]
-    pub run: RunArgs,
-}
-
-/// Arguments of `bench`.
-#[derive(Debug, Args)]
-pub struct BenchArgs {
-    /// Package to measure.
-    pub package: PathBuf,
-    /// Number of extractions to measure [default: as many as fit in 2 seconds, at least 10].
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    pub runs: Option<u32>,
-    /// ONNX model the package was made from: also time its float network on tract with one thread,
-    /// alternating with the package.
-    #[arg(long, value_name = "ONNX")]
-    pub compare: Option<PathBuf>,
-    /// Run the layers of fused chains one by one, to time each of them.
-    #[arg(long)]
-    pub no_chains: bool,
-    /// Print JSON.
-    #[arg(long)]
-    pub json: bool,
-    /// Execution options.
-    #[command(flatten)]
-    pub run: RunArgs,
 }
 
 /// Arguments of `models`.
@@ -505,6 +388,19 @@ mod tests {
     fn flags_are_consistent() {
         use clap::CommandFactory;
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_ends_with_an_example_that_parses() {
+        use clap::CommandFactory;
+        for command in Cli::command().get_subcommands() {
+            let text = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let line = text.lines().last().unwrap_or_default().trim();
+            assert!(line.starts_with(&format!("offshoot {}", command.get_name())), "{line}");
+            if let Err(error) = Cli::try_parse_from(line.split_whitespace()) {
+                panic!("{line}: {error}");
+            }
+        }
     }
 
     #[test]

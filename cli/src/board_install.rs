@@ -1,14 +1,14 @@
 //! Deployment of the on-board program, a package and a service to a board.
 
-use std::fmt;
-use std::io::{self, Write as _};
+mod steps;
+
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use offshoot_core::head::is_hidden;
 use offshoot_device::{BuiltIn, ButtonsPart, CameraPart, LedPart, ScreenPart, Turn};
 use serde::Deserialize;
+pub use steps::{Program, Step, StepError};
 
 /// Installation paths on the board.
 const PROGRAM: &str = "/usr/local/bin/offshoot-board";
@@ -381,113 +381,24 @@ pub fn shell_word(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
-/// Command with its standard input.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
-    program: &'static str,
-    arguments: Vec<String>,
-    input: Option<String>,
-}
-
-impl fmt::Display for Step {
-    /// Writes the step as a shell command.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.program)?;
-        for word in &self.arguments {
-            write!(f, " {}", shell_word(word))?;
-        }
-        match &self.input {
-            None => writeln!(f),
-            Some(text) => write!(f, " <<'OFFSHOOT'\n{text}OFFSHOOT\n"),
-        }
-    }
-}
-
-/// Reason why a step failed.
-#[derive(Debug, thiserror::Error)]
-pub enum StepError {
-    /// Command could not be started.
-    #[error(
-        "{program}: {source}; install OpenSSH's client, or run without --run and execute the steps yourself"
-    )]
-    Start {
-        /// Name of the command.
-        program: &'static str,
-        /// Cause reported by the system.
-        source: io::Error,
-    },
-    /// Command failed; its own message was printed before.
-    #[error(
-        "`{step}` failed with {status}; see its output above, and check that `ssh {host}` works"
-    )]
-    Failed {
-        /// Command line of the step.
-        step: String,
-        /// Exit status.
-        status: String,
-        /// Host of the board.
-        host: String,
-    },
-}
-
-impl Step {
-    /// Returns a command that the board runs.
-    fn ssh(host: &str, flags: &[&str], command: &str, input: Option<String>) -> Self {
-        let words = flags.iter().copied().chain([host, command]);
-        Self { program: "ssh", arguments: words.map(str::to_string).collect(), input }
-    }
-
-    /// Returns a copy of a file to the board.
-    fn scp(host: &str, from: &Path, to: &str) -> Self {
-        let from = from.display().to_string();
-        // For scp, `a:b` is a path on host `a`, and a leading dash begins an option.
-        let from = if from.starts_with(['.', '/']) { from } else { format!("./{from}") };
-        let arguments = vec!["-q".to_string(), from, format!("{host}:.offshoot/{to}")];
-        Self { program: "scp", arguments, input: None }
-    }
-
-    fn start_error(&self, source: io::Error) -> StepError {
-        StepError::Start { program: self.program, source }
-    }
-
-    /// Runs the step and waits for its end.
-    ///
-    /// # Errors
-    /// Fails if the command cannot be started or does not succeed.
-    pub fn run(&self, host: &str) -> Result<(), StepError> {
-        let stdin = if self.input.is_some() { Stdio::piped() } else { Stdio::inherit() };
-        let child = Command::new(self.program).args(&self.arguments).stdin(stdin).spawn();
-        let mut child = child.map_err(|source| self.start_error(source))?;
-        if let (Some(text), Some(mut pipe)) = (&self.input, child.stdin.take()) {
-            // A command that does not read all of its input reports the reason itself.
-            let _ = pipe.write_all(text.as_bytes());
-        }
-        let status = child.wait().map_err(|source| self.start_error(source))?;
-        if status.success() {
-            return Ok(());
-        }
-        let words: Vec<&str> = self.arguments.iter().map(String::as_str).collect();
-        let step = format!("{} {}", self.program, words.join(" "));
-        Err(StepError::Failed { step, status: status.to_string(), host: host.to_string() })
-    }
-}
-
 /// Returns all steps in order.
-pub fn steps(host: &str, program: &Path, package: &Path, service: &Service) -> Vec<Step> {
+pub fn steps(host: &str, program: &Program, package: &Path, service: &Service) -> Vec<Step> {
+    let (program, unpack) = program.unpacked();
     // The board's own shell knows the address it was reached by.
     let install = match service.web {
         None => "sudo sh .offshoot/install.sh",
         Some(_) => "sudo sh .offshoot/install.sh $SSH_CONNECTION",
     };
-    vec![
+    let copy = [
         Step::ssh(host, &[], "mkdir -p .offshoot", None),
-        Step::scp(host, program, "offshoot-board"),
+        Step::scp(host, &program, "offshoot-board"),
         Step::scp(host, package, "eyes.offshoot"),
         Step::ssh(host, &[], "cat > .offshoot/offshoot.service", Some(service.unit())),
         Step::ssh(host, &[], "cat > .offshoot/install.sh", Some(service.install(host))),
         // Allocate a terminal, since sudo may ask for a password.
         Step::ssh(host, &["-t"], install, None),
-    ]
+    ];
+    unpack.into_iter().chain(copy).collect()
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use crate::error::CommandError;
 mod accuracy_gate;
 mod bench;
 mod cluster;
+mod completions;
 mod convert;
 mod cuts;
 mod demo;
@@ -16,8 +17,10 @@ mod embed;
 mod eval;
 mod export;
 mod inspect;
+mod manual;
 mod merge;
 mod predict;
+pub mod progress;
 mod pull;
 mod report;
 mod retype;
@@ -55,5 +58,7 @@ pub fn run(command: &Command) -> Result<(), CommandError> {
         Command::Doctor(args) => doctor::run(args),
         Command::Deploy(args) => deploy::run(args),
         Command::Demo(args) => demo::run(args),
+        Command::Completions(args) => completions::run(args),
+        Command::Manual(args) => manual::run(args),
     }
 }

@@ -1,62 +1,96 @@
 #!/usr/bin/env python3
 """Packs a module that cargo has built, and the Python sources, as a wheel; prints its path.
 
-    pack.py MODULE.so OUT
+    pack.py [--runtime] [--platform TAG] MODULE.so OUT
 
-What the workspace has built for its tests is tested so, and tract is not compiled again: `maturin build`
-chooses features by itself, and so other crates.
+TAG is linux_MACHINE if it is not given. What the workspace has built for its tests is tested so, and what a
+release has built for its command goes into a wheel without tract being compiled again: `maturin build` chooses
+features by itself, and so other crates. The bytes are the same each time.
 """
 
+import argparse
 import base64
 import hashlib
 import pathlib
 import platform
 import re
-import sys
 import zipfile
 
 HERE = pathlib.Path(__file__).resolve().parent
+# Earliest time that a ZIP archive knows.
+TIME = (1980, 1, 1, 0, 0, 0)
 
 
-def version() -> str:
-    text = (HERE / "../../Cargo.toml").resolve().read_text()
-    return re.search(r'^version = "(.*)"', text, re.M).group(1)
+def value(name: str, text: str) -> str:
+    return re.search(rf'^{name} = "(.*)"', text, re.M).group(1)
 
 
-def files(module: pathlib.Path, info: str) -> "dict[str, bytes]":
+def block(name: str, text: str) -> "list[str]":
+    """Strings of an array in a TOML file; Python before 3.11 reads none."""
+    found = re.search(rf"^{name} = \[(.*?)\]", text, re.M | re.S)
+    return re.findall(r'"([^"]*)"', found.group(1))
+
+
+def metadata(name: str, version: str) -> str:
+    project = (HERE / "pyproject.toml").read_text()
+    summary = value("description", project)
+    if name == "offshoot-runtime":
+        summary = summary.removesuffix(", and the converter")
+    lines = ["Metadata-Version: 2.4", f"Name: {name}", f"Version: {version}", f"Summary: {summary}"]
+    lines += [f"License-Expression: {value('license', project)}"]
+    lines += [f"License-File: {file}" for file in LICENCES]
+    lines += [f"Classifier: {text}" for text in block("classifiers", project)]
+    lines += [f"Requires-Python: {value('requires-python', project)}"]
+    lines += [f"Requires-Dist: {text}" for text in block("dependencies", project)]
+    for extra in ("sklearn", "pillow"):
+        lines += [f"Provides-Extra: {extra}"]
+        lines += [f'Requires-Dist: {text}; extra == "{extra}"' for text in block(extra, project)]
+    lines += ["Description-Content-Type: text/markdown", "", (HERE / "README.md").read_text()]
+    return "\n".join(lines)
+
+
+LICENCES = ("LICENSE-APACHE", "LICENSE-MIT", "NOTICE")
+
+
+def files(module: pathlib.Path, name: str, version: str, tag: str) -> "dict[str, bytes]":
+    info = f"{name.replace('-', '_')}-{version}.dist-info"
     package = HERE / "python" / "offshoot"
     kept = [path for path in sorted(package.iterdir()) if path.suffix in (".py", ".pyi", ".typed")]
-    kept += [path for path in package.iterdir() if path.name == "py.typed"]
     found = {f"offshoot/{path.name}": path.read_bytes() for path in kept}
     found["offshoot/_offshoot.abi3.so"] = module.read_bytes()
-    tag = f"cp39-abi3-linux_{platform.machine()}"
+    found.update({f"{info}/licenses/{file}": (HERE / file).read_bytes() for file in LICENCES})
+    found[f"{info}/METADATA"] = metadata(name, version).encode()
     found[f"{info}/WHEEL"] = (
-        f"Wheel-Version: 1.0\nGenerator: pack.py\nRoot-Is-Purelib: false\nTag: {tag}\n"
+        f"Wheel-Version: 1.0\nGenerator: pack.py\nRoot-Is-Purelib: false\nTag: cp39-abi3-{tag}\n"
     ).encode()
-    found[f"{info}/METADATA"] = (
-        f"Metadata-Version: 2.1\nName: offshoot-sdk\nVersion: {version()}\n"
-        "Requires-Python: >=3.9\nRequires-Dist: numpy>=1.21\n"
-    ).encode()
+    if name == "offshoot-sdk":
+        found[f"{info}/entry_points.txt"] = b"[console_scripts]\noffshoot=offshoot.__main__:main\n"
+    record = ""
+    for path, data in found.items():
+        digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
+        record += f"{path},sha256={digest},{len(data)}\n"
+    found[f"{info}/RECORD"] = f"{record}{info}/RECORD,,\n".encode()
     return found
 
 
-def main(module: str, out: str) -> None:
-    info = f"offshoot_sdk-{version()}.dist-info"
-    content = files(pathlib.Path(module), info)
-    record = ""
-    for name, data in content.items():
-        digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
-        record += f"{name},sha256={digest},{len(data)}\n"
-    content[f"{info}/RECORD"] = f"{record}{info}/RECORD,,\n".encode()
-    path = pathlib.Path(out) / f"offshoot_sdk-{version()}-cp39-abi3-linux_{platform.machine()}.whl"
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Packs a wheel.")
+    parser.add_argument("--runtime", action="store_true", help="a module without the converter")
+    parser.add_argument("--platform", default=f"linux_{platform.machine()}", metavar="TAG")
+    parser.add_argument("module", type=pathlib.Path)
+    parser.add_argument("out", type=pathlib.Path)
+    words = parser.parse_args()
+    name = "offshoot-runtime" if words.runtime else "offshoot-sdk"
+    version = value("version", (HERE / "../../Cargo.toml").resolve().read_text())
+    path = words.out / f"{name.replace('-', '_')}-{version}-cp39-abi3-{words.platform}.whl"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as wheel:
-        for name, data in content.items():
-            wheel.writestr(name, data)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as wheel:
+        for inner, data in files(words.module, name, version, words.platform).items():
+            entry = zipfile.ZipInfo(inner, TIME)
+            entry.external_attr = (0o100755 if inner.endswith(".so") else 0o100644) << 16
+            wheel.writestr(entry, data, zipfile.ZIP_DEFLATED, 9)
     print(path)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
-        sys.exit("usage: pack.py MODULE.so OUT")
-    main(*sys.argv[1:])
+    main()

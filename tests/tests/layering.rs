@@ -54,7 +54,7 @@ const ARROWS: [(&str, &[&str], &[&str]); 18] = [
         ],
         &[],
     ),
-    ("offshoot-python", &["offshoot", "offshoot-convert", "offshoot-core"], &[]),
+    ("offshoot-python", &["offshoot", "offshoot-cli", "offshoot-convert", "offshoot-core"], &[]),
     ("offshoot-http", &[], &[]),
     ("offshoot-service", &["offshoot", "offshoot-http"], &[]),
     (

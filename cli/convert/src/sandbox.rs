@@ -1,7 +1,7 @@
 //! Isolation of a model from unknown sources: a child process does the work, so that a hostile file
 //! can break only the child.
 //!
-//! The child is this program again with the same arguments. It does the whole command, and only an
+//! The child is the same program again with the same arguments. It does the whole command, and only an
 //! exit code is returned: there is no second format, no work is done twice, and files are written
 //! by rename, entirely or not at all. While it reads and analyses the model ([`limits`]) it may
 //! take [`MEMORY`] bytes, or eight times the size of the model, beyond its current use, and
@@ -9,8 +9,9 @@
 //! follows from the user's own images and a network of checked shapes, its time from the number of
 //! images.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, ExitStatus};
+use std::process::{Command, ExitStatus};
 
 use thiserror::Error;
 
@@ -53,20 +54,31 @@ pub enum IsolateError {
     },
 }
 
+/// Command of the user, as a child process runs it.
+#[derive(Debug)]
+pub struct Invocation {
+    /// Program that has the command.
+    pub program: PathBuf,
+    /// Arguments of the program before those of the command: none, or `-m offshoot` of Python.
+    pub before: Vec<OsString>,
+    /// Arguments of the command.
+    pub arguments: Vec<OsString>,
+}
+
 /// Runs the user's command in a child process and returns its exit code.
 ///
 /// # Errors
 /// The child does not start, or was ended by the system.
-pub fn run(model: &Path) -> Result<ExitCode, IsolateError> {
-    let start = |source| IsolateError::Start { model: model.to_path_buf(), source };
-    let program = std::env::current_exe().map_err(start)?;
-    let mut command = Command::new(program);
-    command.arg(OPTION).arg(std::process::id().to_string()).args(std::env::args_os().skip(1));
-    let status = command.status().map_err(start)?;
+pub fn run(model: &Path, invocation: &Invocation) -> Result<u8, IsolateError> {
+    let mut command = Command::new(&invocation.program);
+    command.args(&invocation.before).arg(OPTION).arg(std::process::id().to_string());
+    let status = command.args(&invocation.arguments).status();
+    let status =
+        status.map_err(|source| IsolateError::Start { model: model.to_path_buf(), source })?;
     match (status.code().and_then(|code| u8::try_from(code).ok()), signal(status)) {
-        (Some(code), _) => Ok(code.into()),
+        (Some(code), _) => Ok(code),
         // Ended by the user, or by the reader of its output; shells report 128 plus the signal.
-        (None, Some(asked @ (1 | 2 | 13 | 15))) => Ok((128 + asked as u8).into()),
+        (None, Some(asked @ (1 | 2 | 13 | 15))) => Ok(128 + asked as u8),
         (None, signal) => {
             Err(IsolateError::Ended { model: model.to_path_buf(), what: what(signal) })
         }

@@ -59,6 +59,7 @@ pub struct CutsArgs {
 
 /// Budgets of an extraction on the device.
 #[derive(Debug, Clone, Copy, Args)]
+#[command(next_help_heading = "Budget")]
 pub struct BudgetArgs {
     /// Maximum time of an extraction in milliseconds, measured on this machine.
     #[arg(long, value_name = "MS", value_parser = parse_ms)]
@@ -78,6 +79,7 @@ impl BudgetArgs {
 
 /// Budgets of `convert`, which then takes the best cut within them.
 #[derive(Debug, Clone, Copy, Args)]
+#[command(next_help_heading = "Budget")]
 pub struct ConvertBudgetArgs {
     /// Maximum time of an extraction in milliseconds on this machine: take the cut within it that
     /// is most accurate on --eval (see `cuts`).

@@ -9,6 +9,7 @@ use super::values::{FormatArg, value};
 
 /// Handling of broken files.
 #[derive(Debug, Clone, Copy, Args)]
+#[command(next_help_heading = "Broken files")]
 pub struct CareArgs {
     /// Fail on the first broken file, box, line or folder instead of leaving it out.
     #[arg(long)]
@@ -26,6 +27,7 @@ impl From<CareArgs> for Care {
 
 /// Subset of a data set.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Data set")]
 pub struct SelectionArgs {
     /// Format of the data set [default: detected].
     #[arg(long, value_parser = value::<FormatArg, Format>())]

@@ -103,6 +103,7 @@ pub struct ServeArgs {
 
 /// Parts of a device besides its camera.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Parts")]
 pub struct PartsArgs {
     /// Rotation of the camera image, clockwise in degrees.
     #[arg(long, value_name = "0|90|180|270", default_value = "0")]

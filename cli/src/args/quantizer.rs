@@ -10,6 +10,7 @@ use super::values::{RangesArg, RoundingArg, SwitchArg, value};
 
 /// Quantization options of `convert`.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Quantization")]
 pub struct QuantizerArgs {
     /// Range estimation of activations.
     #[arg(long, value_parser = value::<RangesArg, Method>(), default_value = "mse")]

@@ -12,7 +12,8 @@ use offshoot_convert::report::Task;
 use offshoot_dataset::{Dataset, LeftOut, Selection};
 
 use super::eval::{DEFAULT_SHOTS, check};
-use super::shared::{check_classes, open_data, progress_bar, tell};
+use super::progress::Progress;
+use super::shared::{check_classes, open_data, tell};
 use crate::args::ConvertArgs;
 use crate::error::CommandError;
 use crate::learn::embeddings::Embeddings;
@@ -69,12 +70,12 @@ fn scores(
     folder: &Path,
     left_out: &mut LeftOut,
 ) -> Result<Vec<f64>, CommandError> {
-    let bar = progress_bar(data.train.len() + data.val.len(), "eval");
+    let bar = Progress::new(data.train.len() + data.val.len(), "eval");
     let mut samples = data.train.clone();
-    let train = Embeddings::extract(&mut extractor, &mut samples, left_out, || bar.inc(1))?;
+    let train = Embeddings::extract(&mut extractor, &mut samples, left_out, || bar.step())?;
     let mut samples = data.val.clone();
-    let val = Embeddings::extract(&mut extractor, &mut samples, left_out, || bar.inc(1))?;
-    bar.finish_and_clear();
+    let val = Embeddings::extract(&mut extractor, &mut samples, left_out, || bar.step())?;
+    bar.finish();
     check(folder, &data.classes, &train, !val.is_empty(), Some(DEFAULT_SHOTS), "add some")?;
     let protocol = Protocol { kind: HeadKind::Auto, shots: DEFAULT_SHOTS, draws: DRAWS, seed: 0 };
     Ok(few_shot(&protocol, &extractor, &data.classes, &train, &val)?.scores)

@@ -14,8 +14,9 @@ use offshoot_convert::report::verdict::Grade;
 use offshoot_convert::report::{Report, bytes};
 use offshoot_dataset::{DataError, LeftOut, Sample, unlabelled};
 
+use super::progress::Progress;
 use super::retype::again;
-use super::shared::{StageBar, check_kind, decoded, write_file};
+use super::shared::{check_kind, decoded, write_file};
 use super::{accuracy_gate, cuts};
 use crate::args::ConvertArgs;
 use crate::draw::{report_html, report_json};
@@ -68,7 +69,7 @@ fn go(
     job: ConvertJob<'_>,
 ) -> Result<(), CommandError> {
     let job = cuts::within_budget(args, source, job)?;
-    let mut bar = StageBar::new();
+    let mut bar = Progress::new(100, "import");
     let converted = job.convert(source, &mut bar);
     bar.finish();
     let mut converted = converted?;

@@ -14,10 +14,9 @@ use offshoot_dataset::{DataError, Dataset, Format, LeftOut, Sample, Selection, t
 use serde_json::{Value, json};
 
 use super::eval::{DEFAULT_SHOTS, check};
+use super::progress::Progress;
 use super::retype::command;
-use super::shared::{
-    StageBar, check_classes, check_kind, decoded, has_ending, open_data, png, write_file,
-};
+use super::shared::{check_classes, check_kind, decoded, has_ending, open_data, png, write_file};
 use crate::args::{ConvertArgs, CutsArgs};
 use crate::draw::cut_chart::Drawing;
 use crate::error::CommandError;
@@ -112,7 +111,7 @@ fn draw(path: &Path, drawing: &Drawing<'_>) -> Result<(), CommandError> {
 }
 
 fn observed(comparison: &Comparison<'_>) -> Result<Compared, CommandError> {
-    let mut bar = StageBar::new();
+    let mut bar = Progress::new(100, "import");
     let compared = comparison.run(&mut bar);
     bar.finish();
     compared

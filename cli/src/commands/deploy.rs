@@ -7,7 +7,7 @@ use offshoot_device::{BuiltIn, ButtonsPart, ScreenPart, check_names};
 
 use super::shared::write_file;
 use crate::args::DeployArgs;
-use crate::board_install::{Board, Service, boards, plain, steps};
+use crate::board_install::{Board, Program, Service, boards, plain, steps};
 use crate::built_in;
 use crate::error::CommandError;
 
@@ -40,11 +40,15 @@ pub(super) fn run(args: &DeployArgs) -> Result<(), CommandError> {
     let service = service(args, &board).map_err(wrong)?;
     service.check().map_err(wrong)?;
     check_names(&args.names).map_err(|error| wrong(format!("--names: {error}")))?;
-    let program = args.program.clone().unwrap_or_else(|| built(&board));
-    // Steps that are only printed can be read before the program is built.
-    let is_missing = !args.run && args.program.is_none() && !program.exists();
+    let program = find(args, &board);
+    // Steps that are only printed can be read before there is a program.
+    let is_missing = !args.run && args.program.is_none() && !program.path().exists();
     if !is_missing {
-        check(&program, args, &board).map_err(wrong)?;
+        let checked = match &program {
+            Program::File(path) => check(path, args, &board),
+            Program::Archive(path) => check_archive(path, args, &board),
+        };
+        checked.map_err(wrong)?;
     }
     let package = match &args.package {
         Some(path) => {
@@ -58,7 +62,7 @@ pub(super) fn run(args: &DeployArgs) -> Result<(), CommandError> {
     if !args.run {
         println!("# Steps to deploy Offshoot to {host}, a {}; --run executes them.", board.name);
         if is_missing {
-            println!("# The program is not built yet. First: {}", build(args));
+            println!("# There is no program yet. First: {}", missing(args, &board));
         }
         steps.iter().for_each(|step| print!("{step}"));
         return Ok(());
@@ -67,6 +71,53 @@ pub(super) fn run(args: &DeployArgs) -> Result<(), CommandError> {
         step.run(host)?;
     }
     Ok(())
+}
+
+/// Returns the program that the user names, or that was built last, or an archive of this version
+/// here or beside the command; if there is none, the path of one to be built.
+fn find(args: &DeployArgs, board: &Board) -> Program {
+    if let Some(path) = &args.program {
+        return Program::named(path);
+    }
+    let built = built(board);
+    if built.exists() {
+        return Program::File(built);
+    }
+    let own = std::env::current_exe().ok();
+    let beside = own.as_deref().and_then(Path::parent).map(Path::to_path_buf);
+    let folders = [Some(PathBuf::new()), beside].into_iter().flatten();
+    let mut archives = folders.map(|folder| folder.join(archive_name(board)));
+    match archives.find(|path| path.exists()) {
+        Some(archive) => Program::Archive(archive),
+        None => Program::File(built),
+    }
+}
+
+/// Checks that an archive is there, and for the board.
+fn check_archive(archive: &Path, args: &DeployArgs, board: &Board) -> Result<(), String> {
+    if let Err(error) = fs::metadata(archive) {
+        return Err(format!("{}: {error}; {}", archive.display(), missing(args, board)));
+    }
+    let name = archive.file_name().unwrap_or_default().to_string_lossy();
+    if !name.contains(&format!("-{}-", machine(board))) {
+        return Err(format!("{name}: not for {}; take {}", board.triple, archive_name(board)));
+    }
+    Ok(())
+}
+
+/// Returns the processor of a board as names of archives state it.
+fn machine(board: &Board) -> &str {
+    board.triple.split('-').next().unwrap_or_default()
+}
+
+/// Returns the name of the archive of this version with the program.
+fn archive_name(board: &Board) -> String {
+    format!("offshoot-board-{}-{}-linux.tar.gz", env!("CARGO_PKG_VERSION"), machine(board))
+}
+
+/// Returns the ways to a program.
+fn missing(args: &DeployArgs, board: &Board) -> String {
+    format!("{}, or put {} of the release here", build(args), archive_name(board))
 }
 
 /// Returns the service described by the flags, by default with the wiring of the board's page; a

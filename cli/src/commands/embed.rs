@@ -2,7 +2,6 @@
 
 use std::io::{self, Cursor, Write};
 
-use indicatif::ProgressBar;
 use npyz::{AutoSerialize, DType, TypeStr, WriteOptions, WriterBuilder};
 use offshoot::Extractor;
 use offshoot_convert::calibrate::input::kind;
@@ -10,7 +9,8 @@ use offshoot_dataset::{Dataset, LeftOut, Sample};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-use super::shared::{progress_bar, tell, write_file};
+use super::progress::Progress;
+use super::shared::{tell, write_file};
 use crate::args::EmbedArgs;
 use crate::error::CommandError;
 use crate::learn::embeddings::{EmbedError, Embeddings};
@@ -21,13 +21,13 @@ fn extract(
     samples: &mut Vec<Sample>,
     args: &EmbedArgs,
     left_out: &mut LeftOut,
-    bar: &ProgressBar,
+    bar: &Progress,
 ) -> Result<Embeddings, EmbedError> {
     match args.view {
         Some(view) => {
-            Embeddings::extract_view(extractor, samples, view.into(), left_out, || bar.inc(1))
+            Embeddings::extract_view(extractor, samples, view.into(), left_out, || bar.step())
         }
-        None => Embeddings::extract(extractor, samples, left_out, || bar.inc(1)),
+        None => Embeddings::extract(extractor, samples, left_out, || bar.step()),
     }
 }
 
@@ -37,11 +37,11 @@ pub(super) fn run(args: &EmbedArgs) -> Result<(), CommandError> {
     let mut extractor = args.run.open(&args.package)?;
     let takes_text = extractor.token_limit().is_some();
     let mut data = Dataset::of_any(&args.data, &args.selection.selection(), takes_text)?;
-    let bar = progress_bar(data.train.len() + data.val.len(), "embed");
+    let bar = Progress::new(data.train.len() + data.val.len(), "embed");
     let Dataset { train, val, left_out, .. } = &mut data;
     let mut embeddings = extract(&mut extractor, train, args, left_out, &bar)?;
     let tested = extract(&mut extractor, val, args, left_out, &bar)?;
-    bar.finish_and_clear();
+    bar.finish();
     tell(&args.data, &data.left_out);
     let samples: Vec<Sample> = data.train.iter().chain(&data.val).cloned().collect();
     data.left_out.check_some(&args.data, samples.len(), kind(takes_text))?;

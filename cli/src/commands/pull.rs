@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use offshoot_convert::preprocess::catalog::{Catalog, Recipe};
 use offshoot_convert::report::bytes;
 
-use super::shared::{progress_bar, write_file};
+use super::progress::Progress;
+use super::shared::write_file;
 use crate::args::{ModelsArgs, PullArgs};
 use crate::built_in;
 use crate::download::{PullError, Pulled, hex, pull};
@@ -40,12 +41,11 @@ pub(super) fn run(args: &PullArgs) -> Result<(), CommandError> {
     if args.catalog.has(recipe) {
         return unpack(&recipe.name, &output);
     }
-    let bar = progress_bar(100, "pull");
+    let bar = Progress::new(100, "pull");
     let pulled = pull(recipe, &output, args.unchecked, &mut |done, total| {
-        bar.set_length(total.unwrap_or(done).max(1));
-        bar.set_position(done);
+        bar.set_of(done, total.unwrap_or(done).max(1));
     });
-    bar.finish_and_clear();
+    bar.finish();
     let Pulled { sha256, bytes: size, resumed } = pulled?;
     let went_on =
         if resumed > 0 { format!(", {resumed} of them from before") } else { String::new() };

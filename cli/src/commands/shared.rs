@@ -1,16 +1,14 @@
 //! Steps that several commands share: open, embed, write, show progress.
 
-use std::fmt;
 use std::path::Path;
-use std::time::Duration;
 
 use offshoot::{Extractor, Image, View};
 use offshoot_convert::calibrate::input::kind;
-use offshoot_convert::progress::Observer;
 use offshoot_dataset::{
     Care, DataError, Dataset, LeftOut, Opener, Sample, Selection, images, texts_below,
 };
 
+use super::progress::Progress;
 use crate::args::{BuiltInArgs, RunArgs};
 use crate::built_in;
 use crate::error::CommandError;
@@ -112,9 +110,9 @@ pub(super) fn check_count(
 /// Opens a labelled data set, drops unreadable samples and reports what was left out.
 pub(super) fn open_data(folder: &Path, selection: &Selection) -> Result<Dataset, CommandError> {
     let mut data = Dataset::open_as(folder, selection)?;
-    let bar = progress_bar(data.train.len() + data.val.len(), "read");
-    let dropped = data.drop_unreadable(folder, || bar.inc(1));
-    bar.finish_and_clear();
+    let bar = Progress::new(data.train.len() + data.val.len(), "read");
+    let dropped = data.drop_unreadable(folder, || bar.step());
+    bar.finish();
     tell(folder, &data.left_out);
     dropped?;
     Ok(data)
@@ -157,18 +155,18 @@ pub(super) fn embed_data(
     let mut data = Dataset::open_as(folder, selection)?;
     let mut extractor = run.open(package)?;
     let kind = kind(extractor.token_limit().is_some());
-    let bar = progress_bar(data.train.len() + data.val.len(), "embed");
+    let bar = Progress::new(data.train.len() + data.val.len(), "embed");
     let Dataset { train, left_out, .. } = &mut data;
     let mut train = match views {
-        [] => Embeddings::extract(&mut extractor, train, left_out, || bar.inc(1))?,
-        _ => Embeddings::extract_augmented(&mut extractor, train, views, left_out, || bar.inc(1))?,
+        [] => Embeddings::extract(&mut extractor, train, left_out, || bar.step())?,
+        _ => Embeddings::extract_augmented(&mut extractor, train, views, left_out, || bar.step())?,
     };
     // Before the test samples, since some may have lost their class.
     let dropped = data.drop_untaught(folder, kind);
     train.relabel(&data.train);
     let Dataset { val, left_out, .. } = &mut data;
-    let val = Embeddings::extract(&mut extractor, val, left_out, || bar.inc(1));
-    bar.finish_and_clear();
+    let val = Embeddings::extract(&mut extractor, val, left_out, || bar.step());
+    bar.finish();
     tell(folder, &data.left_out);
     dropped?;
     Ok(Embedded { data, extractor, train, val: val?, kind })
@@ -187,55 +185,12 @@ pub(super) fn embed_all(
     } else {
         images(folder, usize::MAX, &mut left_out)?.into_iter().map(Sample::of_file).collect()
     };
-    let bar = progress_bar(samples.len(), "embed");
-    let embeddings = Embeddings::extract(extractor, &mut samples, &mut left_out, || bar.inc(1));
-    bar.finish_and_clear();
+    let bar = Progress::new(samples.len(), "embed");
+    let embeddings = Embeddings::extract(extractor, &mut samples, &mut left_out, || bar.step());
+    bar.finish();
     tell(folder, &left_out);
     left_out.check_some(folder, samples.len(), reader.kind())?;
     Ok((samples, embeddings?))
-}
-
-/// Returns a progress bar on the terminal; it is hidden if the output goes to a file.
-pub(super) fn progress_bar(total: usize, what: &str) -> indicatif::ProgressBar {
-    let bar = indicatif::ProgressBar::new(total as u64);
-    let style = indicatif::ProgressStyle::with_template("{msg:>14} {wide_bar} {pos}/{len} {eta}");
-    if let Ok(style) = style {
-        bar.set_style(style);
-    }
-    bar.set_message(what.to_string());
-    bar
-}
-
-/// Progress bar of work in stages.
-pub(super) struct StageBar(indicatif::ProgressBar);
-
-impl StageBar {
-    pub(super) fn new() -> Self {
-        Self(progress_bar(100, "import"))
-    }
-
-    /// Removes the bar.
-    pub(super) fn finish(self) {
-        self.0.finish_and_clear();
-    }
-}
-
-impl<S: fmt::Display> Observer<S> for StageBar {
-    fn progress(&mut self, stage: S, done: f32) {
-        self.0.set_message(stage.to_string());
-        self.0.set_position((100.0 * done) as u64);
-    }
-}
-
-/// Shows on a terminal a spinner with the elapsed time, for work of unknown length.
-pub(super) fn spinner(what: impl Into<String>) -> indicatif::ProgressBar {
-    let spinner = indicatif::ProgressBar::new_spinner();
-    if let Ok(style) = indicatif::ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
-        spinner.set_style(style);
-    }
-    spinner.set_message(what.into());
-    spinner.enable_steady_tick(Duration::from_millis(200));
-    spinner
 }
 
 /// Decodes the images of a folder and reports those that fail.
@@ -244,17 +199,17 @@ pub(super) fn decoded(
     files: &[Sample],
     left_out: &mut LeftOut,
 ) -> Result<Vec<Image>, DataError> {
-    let bar = progress_bar(files.len(), "read images");
+    let bar = Progress::new(files.len(), "read images");
     let mut opener = Opener::new(left_out.care());
     let mut images = Vec::new();
     for file in files {
-        bar.inc(1);
+        bar.step();
         match opener.open(file) {
             Ok(image) => images.push(image),
             Err(fault) => left_out.pass(fault)?,
         }
     }
-    bar.finish_and_clear();
+    bar.finish();
     tell(folder, left_out);
     left_out.check_some(folder, images.len(), "images")?;
     Ok(images)

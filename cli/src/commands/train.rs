@@ -9,7 +9,8 @@ use offshoot_core::head::HeadError;
 use offshoot_device::Machine;
 
 use super::eval::check;
-use super::shared::{Embedded, check_count, embed_data, spinner};
+use super::progress::spinner;
+use super::shared::{Embedded, check_count, embed_data};
 use crate::args::{TrainArgs, UnknownArg};
 use crate::error::CommandError;
 use crate::learn::embeddings::Embeddings;

@@ -166,7 +166,8 @@ fn the_program_is_the_one_that_was_built() {
     // What would be done can be read before.
     let preview = deployed();
     assert!(preview.contains(
-        "# The program is not built yet. First: targets/build.sh --board raspberry-pi-4 --static\n"
+        "# There is no program yet. First: targets/build.sh --board raspberry-pi-4 --static, or put \
+         offshoot-board-"
     ));
     assert!(preview.contains(
         "scp -q ./target-arm-static/aarch64-unknown-linux-musl/board/offshoot-board pi@board:"
@@ -188,7 +189,7 @@ fn the_program_is_the_one_that_was_built() {
         fs::copy(bench.path("arm"), path).unwrap();
         let script = deployed();
         assert!(
-            script.contains(&format!("./{program} ")) && !script.contains("not built"),
+            script.contains(&format!("./{program} ")) && !script.contains("no program"),
             "{script}"
         );
         // Files are told apart by their times.
@@ -201,6 +202,39 @@ fn the_program_is_the_one_that_was_built() {
         run.status.code() == Some(2) && said.contains("build it with targets/build.sh"),
         "{said}"
     );
+}
+
+#[test]
+fn a_program_comes_from_an_archive_of_the_release() {
+    let bench = Bench::new();
+    let name = format!("offshoot-board-{}-aarch64-linux", env!("CARGO_PKG_VERSION"));
+    fs::create_dir(bench.path(&name)).unwrap();
+    fs::rename(bench.path("arm"), bench.path(&format!("{name}/offshoot-board"))).unwrap();
+    let tar = |program: &str, arguments: &[&str]| {
+        let done = Command::new(program).current_dir(bench.path("")).args(arguments).status();
+        assert!(done.unwrap().success());
+    };
+    let archive = format!("{name}.tar.gz");
+    tar("tar", &["-czf", &archive, &name]);
+    tar("rm", &["-r", &name]);
+    for line in ["pi@board --run", &format!("pi@board --program ./{archive} --run")] {
+        let run = bench.deploy(line, NOTHING);
+        assert!(run.status.success(), "{run:?}");
+        let copied =
+            format!("scp [-q] [./{name}/offshoot-board] [pi@board:.offshoot/offshoot-board]");
+        assert!(bench.log().contains(&copied));
+        assert!(bench.path(&format!("{name}/offshoot-board")).exists(), "unpacked");
+    }
+    // An archive for another processor, and one that is not there.
+    fs::copy(bench.path(&archive), bench.path("offshoot-board-0.1.0-armv7-linux.tar.gz")).unwrap();
+    for (program, why) in [
+        ("offshoot-board-0.1.0-armv7-linux.tar.gz", "not for aarch64-unknown-linux-gnu; take"),
+        ("absent.tar.gz", "put offshoot-board-"),
+    ] {
+        let run = bench.deploy(&format!("pi@board --program {program}"), NOTHING);
+        let said = String::from_utf8_lossy(&run.stderr).into_owned();
+        assert!(run.status.code() == Some(2) && said.contains(why), "{said}");
+    }
 }
 
 /// A line that is smuggled in would be one of the unit's, or of the script that root runs.
@@ -267,7 +301,7 @@ fn a_step_that_fails_is_the_last_one() {
     let mut command = bench.command(env!("CARGO_BIN_EXE_offshoot"), NOTHING);
     command.env("PATH", bench.path("bin"));
     let run = command.args(["deploy", "pi@board", "--program", "arm", "--run"]).output().unwrap();
-    assert!(String::from_utf8_lossy(&run.stderr).contains("install OpenSSH's client"), "{run:?}");
+    assert!(String::from_utf8_lossy(&run.stderr).contains("ssh and scp are OpenSSH's"), "{run:?}");
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod collections;
 mod cuts;
 mod deploy;
 mod ends;
+mod entry;
 mod errors;
 mod export;
 mod external;

@@ -1,5 +1,7 @@
 //! The converter: ONNX models become packages, in this process.
 
+pub(crate) mod command;
+
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;

@@ -41,6 +41,9 @@ mod _offshoot {
 
     #[cfg(feature = "convert")]
     #[pymodule_export]
+    use crate::convert::command::command;
+    #[cfg(feature = "convert")]
+    #[pymodule_export]
     use crate::convert::{Conversion, Cut, convert, cuts, export, inspect};
 
     #[pymodule_init]

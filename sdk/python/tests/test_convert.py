@@ -1,12 +1,14 @@
 """The converter, where the wheel has it; and what is said where it has not."""
 
 import os
+import pathlib
 import signal
 import subprocess
 import sys
 import threading
 
 import numpy as np
+import PIL.Image
 import pytest
 
 import offshoot
@@ -37,20 +39,47 @@ def images():
     return out
 
 
-def test_the_command_verifies_and_inspects(folder):
+@here
+def test_the_whole_command_is_a_module(folder, images):
     done = run("verify", "sprout.offshoot")
     assert done.returncode == 0 and done.stdout.startswith("verify ok  ")
-    assert "sprout.onnx" in run("inspect", "sprout.offshoot").stdout
     missing = run("verify", "absent.offshoot")
     assert missing.returncode == 2 and missing.stderr.startswith("error: absent.offshoot: ")
     assert run("grow").returncode == 2
+    assert run("--version").stdout == f"offshoot {offshoot.__version__}\n"
+    # Models are read by a child, which is Python again.
+    assert "cut            features" in run("inspect", MODEL).stdout
+    os.mkdir("calibration")
+    for number, image in enumerate(images):
+        PIL.Image.fromarray(image).save(f"calibration/{number}.png")
+    done = run("convert", MODEL, "--calibrate", "calibration", "--preset", "imagenet", "-o", "own.offshoot")
+    assert done.returncode == 0, done.stderr
+    assert run("verify", "own.offshoot").returncode == 0
+
+
+@here
+def test_the_command_is_a_program_on_path():
+    program = pathlib.Path(sys.executable).with_name("offshoot")
+    done = subprocess.run([program, "--version"], capture_output=True, text=True)
+    assert done.stdout == f"offshoot {offshoot.__version__}\n"
+
+
+@here
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_command(folder, number):
+    words = [sys.executable, "-m", "offshoot", "serve", "sprout.offshoot", "--listen", "0"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as served:
+        assert "http://127.0.0.1" in served.stdout.readline()
+        served.send_signal(number)
+        assert served.wait(20) == -number
 
 
 @pytest.mark.skipif(hasattr(_offshoot, "convert"), reason="the wheel has the converter")
 def test_without_the_converter_it_is_said_what_to_install(images):
     with pytest.raises(ImportError, match="install offshoot-sdk"):
         offshoot.convert("model.onnx", images)
-    assert "install offshoot-sdk" in run("cuts", MODEL).stderr
+    refused = run("cuts", MODEL)
+    assert refused.returncode == 2 and "install offshoot-sdk" in refused.stderr
 
 
 @here
@@ -98,7 +127,7 @@ def test_models_are_inspected_and_cut(images):
     assert not described["float_layers"] and not described["takes_text"]
     early = offshoot.convert(MODEL, images, cut=found[2].name, **PRESET)
     assert early.cut == found[2].name and early.dim == found[2].shape[2]
-    assert chosen.name in run("cuts", MODEL).stdout
+    assert found[2].name in run("inspect", MODEL).stdout
 
 
 @here

@@ -356,6 +356,8 @@ class Head:
 
 # The distribution `offshoot-sdk` has these, `offshoot-runtime` has not.
 
+def command(program: str, arguments: list[str]) -> int: ...
+
 @final
 class Conversion:
     @property

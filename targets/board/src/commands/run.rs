@@ -73,11 +73,12 @@ pub(super) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<Outcome> {
 }
 
 /// Returns the folders that are searched for packages if none is named: beside this program, the
-/// working folder, and the target of `offshoot deploy`.
+/// working folder, and the targets of `offshoot deploy` and of the Debian package.
 fn folders() -> impl Iterator<Item = PathBuf> {
     let own =
         std::env::current_exe().ok().and_then(|program| program.parent().map(Path::to_path_buf));
-    own.into_iter().chain([PathBuf::new(), PathBuf::from("/usr/local/share/offshoot")])
+    let shared = ["", "/usr/local/share/offshoot", "/usr/share/offshoot"];
+    own.into_iter().chain(shared.map(PathBuf::from))
 }
 
 /// Returns the named package, otherwise one that comes with Offshoot: the requested one, or the one
@@ -97,7 +98,7 @@ fn package(args: &RunArgs) -> Result<PathBuf> {
     found.ok_or_else(|| {
         let names: Vec<&str> = wanted.iter().map(|built_in| built_in.file()).collect();
         BoardError::File {
-            what: format!("no {} beside this program, here, or in /usr/local/share/offshoot", names.join(" or ")),
+            what: format!("no {} beside this program, here, or in /usr/local/share/offshoot or /usr/share/offshoot", names.join(" or ")),
             next: "name a PACKAGE, or copy one there: `offshoot pull sharp` and `offshoot pull sprout` write them",
         }
     })

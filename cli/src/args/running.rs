@@ -1,0 +1,210 @@
+//! Arguments of the commands that run packages and heads.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::Args;
+use offshoot::HeadKind;
+
+use super::{CareArgs, RunArgs, SelectionArgs, ViewArg};
+
+/// Arguments of `embed`.
+#[derive(Debug, Args)]
+pub struct EmbedArgs {
+    /// Package to embed with.
+    pub package: PathBuf,
+    /// Data set: folder per class, train/ and val/ with such folders, or a collection (see
+    /// --format).
+    pub data: PathBuf,
+    /// Subset of the data set.
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    /// NumPy archive (.npz) to write.
+    #[arg(
+        short,
+        long,
+        visible_alias = "npz",
+        value_name = "FILE",
+        required_unless_present = "json"
+    )]
+    pub output: Option<PathBuf>,
+    /// JSON file to write.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Normalize each embedding to L2 norm 1.
+    #[arg(long)]
+    pub l2: bool,
+    /// Augmentation of the images, like in `train --augment`.
+    #[arg(long, value_enum)]
+    pub view: Option<ViewArg>,
+    /// Execution options.
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+/// Arguments of `report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// Head to report on.
+    pub head: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `merge`.
+#[derive(Debug, Args)]
+pub struct MergeArgs {
+    /// Heads to merge; the first one sets the head kind and options of the result.
+    #[arg(required = true, num_args = 2..)]
+    pub heads: Vec<PathBuf>,
+    /// Head file to write.
+    #[arg(short, long)]
+    pub output: PathBuf,
+}
+
+/// Arguments of `search`.
+#[derive(Debug, Args)]
+pub struct SearchArgs {
+    /// Package to embed with.
+    pub package: PathBuf,
+    /// Folder of images or texts to search, with its subfolders; or a .txt file with one text per
+    /// line.
+    pub folder: PathBuf,
+    /// Queries: images, or .txt files for a package that takes text.
+    #[arg(required = true)]
+    pub images: Vec<PathBuf>,
+    /// Number of results per query.
+    #[arg(long, value_name = "N", default_value_t = NonZeroUsize::new(5).expect("not zero"))]
+    pub top: NonZeroUsize,
+    /// Handling of broken files.
+    #[command(flatten)]
+    pub care: CareArgs,
+    /// Execution options.
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+/// Arguments of `cluster`.
+#[derive(Debug, Args)]
+pub struct ClusterArgs {
+    /// Package to embed with.
+    pub package: PathBuf,
+    /// Folder of images or texts, with its subfolders; or a .txt file with one text per line.
+    pub folder: PathBuf,
+    /// Number of clusters.
+    #[arg(short = 'k', long, default_value_t = 8)]
+    pub groups: usize,
+    /// Contact sheet to write: a .png with one row of images per cluster, or a .csv with one line
+    /// per sample [default: clusters.png, of texts clusters.csv].
+    #[arg(short, long)]
+    pub output: Option<PathBuf>,
+    /// Seed of the initial centres.
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    pub seed: u64,
+    /// Handling of broken files.
+    #[command(flatten)]
+    pub care: CareArgs,
+    /// Execution options.
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+/// Arguments of `predict`.
+#[derive(Debug, Args)]
+pub struct PredictArgs {
+    /// Package the head was trained with.
+    pub package: PathBuf,
+    /// Head to classify with.
+    pub head: PathBuf,
+    /// Images, or .txt files for a package that takes text.
+    #[arg(required = true)]
+    pub images: Vec<PathBuf>,
+    /// Heat map to write: regions of the image that support the prediction or oppose it (one image
+    /// only).
+    #[arg(long, value_name = "PNG")]
+    pub heatmap: Option<PathBuf>,
+    /// Also print the N dimensions of the embedding that decided most against the runner-up class.
+    #[arg(long, value_name = "N")]
+    pub dimensions: Option<usize>,
+    /// Print JSON: one line per image, with the probability of each class by name.
+    #[arg(long)]
+    pub json: bool,
+    /// Handling of broken files.
+    #[command(flatten)]
+    pub care: CareArgs,
+    /// Execution options.
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+/// Arguments of `eval`.
+#[derive(Debug, Args)]
+pub struct EvalArgs {
+    /// Package to evaluate.
+    pub package: PathBuf,
+    /// Data set: folder per class, train/ and val/ with such folders, or a collection (see
+    /// --format).
+    pub data: PathBuf,
+    /// Subset of the data set.
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    /// Training samples per class, drawn at random [default: all of train/, or 5 if there is no
+    /// val/].
+    #[arg(long)]
+    pub shots: Option<usize>,
+    /// Number of draws to average over.
+    #[arg(long, default_value_t = NonZeroUsize::new(20).expect("not zero"))]
+    pub draws: NonZeroUsize,
+    /// Seed of the draws.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Kind of head [default: all kinds].
+    #[arg(long)]
+    pub head: Option<HeadKind>,
+    /// Confusion matrix to draw for `auto` (or the head given): rows are true classes.
+    #[arg(long, value_name = "PNG")]
+    pub confusion: Option<PathBuf>,
+    /// Execution options.
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+/// Arguments of `export`.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// Package, int8.
+    pub package: PathBuf,
+    /// Head trained with it, of kind auto, ncm, softmax, ridge or slda.
+    #[arg(long)]
+    pub head: PathBuf,
+    /// ONNX file to write.
+    #[arg(short, long)]
+    pub output: PathBuf,
+    /// Execution options.
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+/// Arguments of `bench`.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// Package to measure.
+    pub package: PathBuf,
+    /// Number of extractions to measure [default: as many as fit in 2 seconds, at least 10].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub runs: Option<u32>,
+    /// ONNX model the package was made from: also time its float network on tract with one thread,
+    /// alternating with the package.
+    #[arg(long, value_name = "ONNX")]
+    pub compare: Option<PathBuf>,
+    /// Run the layers of fused chains one by one, to time each of them.
+    #[arg(long)]
+    pub no_chains: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Execution options.
+    #[command(flatten)]
+    pub run: RunArgs,
+}
