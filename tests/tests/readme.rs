@@ -9,11 +9,24 @@ fn root() -> &'static Path {
 
 #[test]
 fn the_example_is_the_one_that_compiles() {
-    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let readme = fs::read_to_string(root().join("sdk/README.md")).unwrap();
     let example = fs::read_to_string(root().join("sdk/examples/first_lesson.rs")).unwrap();
     let code = &example[example.find("use offshoot").unwrap()..];
-    assert!(readme.contains(code), "README.md does not hold sdk/examples/first_lesson.rs as it is");
+    assert!(readme.contains(code), "sdk/README.md does not hold sdk/examples/first_lesson.rs as it is");
     assert!(code.lines().count() <= 35, "the first lesson is {} lines long", code.lines().count());
+}
+
+/// Manuals' snippets are run: by `sdk/python/tests`, and by `sdk/c/test.sh`.
+#[test]
+fn the_snippets_are_those_of_the_manuals() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    for (language, manual) in [("python", "sdk/python/README.md"), ("cpp", "sdk/c/README.md")] {
+        let begin = format!("```{language}\n");
+        let (_, rest) = readme.split_once(&begin).expect("a snippet");
+        let (code, _) = rest.split_once("```").unwrap();
+        let manual_text = fs::read_to_string(root().join(manual)).unwrap();
+        assert!(manual_text.contains(&format!("{begin}{code}```")), "{manual} has another snippet");
+    }
 }
 
 #[test]
@@ -22,7 +35,9 @@ fn links_lead_somewhere() {
         "README.md",
         "ARCHITECTURE.md",
         "docs/performance.md",
+        "sdk/README.md",
         "sdk/c/README.md",
+        "sdk/python/README.md",
         "targets/README.md",
         "models/README.md",
         "models/sharp/README.md",

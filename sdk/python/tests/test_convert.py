@@ -127,7 +127,7 @@ def test_models_are_inspected_and_cut(images):
     assert not described["float_layers"] and not described["takes_text"]
     early = offshoot.convert(MODEL, images, cut=found[2].name, **PRESET)
     assert early.cut == found[2].name and early.dim == found[2].shape[2]
-    assert found[2].name in run("inspect", MODEL).stdout
+    assert found[2].name in run("inspect", MODEL, "--layers").stdout
 
 
 @here
