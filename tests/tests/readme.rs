@@ -34,7 +34,13 @@ fn links_lead_somewhere() {
     for name in [
         "README.md",
         "ARCHITECTURE.md",
+        "docs/SUMMARY.md",
+        "docs/how-good.md",
         "docs/performance.md",
+        "docs/troubleshooting.md",
+        "docs/tutorials/maker.md",
+        "docs/tutorials/ml-engineer.md",
+        "docs/tutorials/robotics.md",
         "sdk/README.md",
         "sdk/c/README.md",
         "sdk/python/README.md",

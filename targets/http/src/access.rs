@@ -40,6 +40,7 @@ impl Guard {
 
     /// Accepts everything: the file system decides who may connect to a Unix socket, and browsers
     /// cannot.
+    #[cfg(unix)]
     pub(crate) fn of_socket() -> Self {
         Self(None)
     }

@@ -5,7 +5,7 @@
 
 use std::convert::Infallible;
 use std::io::{self, Write};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -196,7 +196,7 @@ fn admit_tcp<S: Site>(stream: TcpStream, from: SocketAddr, door: &Arc<Door>, ope
 
 #[cfg(unix)]
 fn admit_unix<S: Site>(stream: UnixStream, door: &Arc<Door>, open: &Arc<Open<S>>) {
-    let Some(place) = door.enter(Ipv4Addr::LOCALHOST.into()) else {
+    let Some(place) = door.enter(std::net::Ipv4Addr::LOCALHOST.into()) else {
         let _ = stream.into_std().and_then(|mut stream| stream.write_all(FULL));
         return;
     };

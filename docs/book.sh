@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# Makes the documentation site, a folder of static pages, of the pages that SUMMARY.md lists: docs/book.sh OUT
+# Wants mdbook on the path (cargo install mdbook). Exit code 3, with a reason: it is not there.
+# A link of a page that leads nowhere is an error.
+set -euo pipefail
+root=$(cd "$(dirname "$0")/.." && pwd)
+[[ ${1:-} ]] || { echo 'error: no folder; docs/book.sh OUT' >&2; exit 2; }
+out=$(realpath -m "$1")
+command -v mdbook >/dev/null || { echo 'error: no mdbook here; cargo install mdbook' >&2; exit 3; }
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# Pages keep their places, so that links among them hold; what they link to comes with them.
+python3 - "$root" "$work/src" <<'EOF'
+import pathlib
+import re
+import shutil
+import sys
+
+root, work = map(pathlib.Path, sys.argv[1:])
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+summary = (root / "docs/SUMMARY.md").read_text()
+pages = [(root / "docs" / link).resolve().relative_to(root) for link in LINK.findall(summary)]
+for page in pages:
+    text = (root / page).read_text()
+    for link in LINK.findall(text):
+        if link.startswith(("http", "#", "mailto:")):
+            continue
+        target = (root / page).parent / link.split("#")[0]
+        if not target.exists():
+            sys.exit(f"error: {page} links to {link}, which is not there")
+        target = target.resolve().relative_to(root)
+        # Other pages of the repository as they are, and no folders.
+        if target not in pages and (root / target).is_file():
+            copy = work / target
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(root / target, copy)
+    copy = work / page
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    copy.write_text(text)
+# Seen from the root, where the site begins.
+lines = [LINK.sub(lambda m: f"]({(root / 'docs' / m[1]).resolve().relative_to(root)})", line) for line in summary.splitlines()]
+(work / "SUMMARY.md").write_text("\n".join(lines) + "\n")
+EOF
+cat >"$work/book.toml" <<'EOF'
+[book]
+title = "Offshoot"
+language = "en"
+src = "src"
+
+[output.html]
+no-section-label = true
+EOF
+mdbook build "$work" --dest-dir "$out" >/dev/null
+
+# Links between pages, as they are in the site.
+python3 - "$out" <<'EOF'
+import html.parser
+import pathlib
+import sys
+import urllib.parse
+
+out = pathlib.Path(sys.argv[1])
+
+
+class Links(html.parser.HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.found, self.names = [], set()
+
+    def handle_starttag(self, tag, attributes):
+        values = dict(attributes)
+        self.names.add(values.get("id"))
+        if tag == "a" and values.get("href"):
+            self.found.append(values["href"])
+        if tag == "img" and values.get("src"):
+            self.found.append(values["src"])
+
+
+pages = {}
+for path in out.rglob("*.html"):
+    pages[path] = Links()
+    pages[path].feed(path.read_text())
+broken = []
+for path, page in pages.items():
+    if path.name in ("print.html", "toc.html", "404.html"):
+        continue
+    for link in page.found:
+        parts = urllib.parse.urlsplit(link)
+        if parts.scheme or parts.netloc:
+            continue
+        target = (path.parent / urllib.parse.unquote(parts.path)).resolve() if parts.path else path
+        if target.is_dir():
+            continue
+        if not target.exists() or (parts.fragment and target in pages and parts.fragment not in pages[target].names):
+            broken.append(f"{path.relative_to(out)}: {link}")
+if broken:
+    sys.exit("error: links that lead nowhere:\n" + "\n".join(broken))
+print(f"{out}: {len(pages)} pages")
+EOF
