@@ -1,6 +1,8 @@
 """Examples of docstrings and of README.md; types; the list of what the facade has."""
 
 import doctest
+import importlib
+import importlib.util
 import inspect
 import re
 import shutil
@@ -22,13 +24,14 @@ def documented():
             yield name, value.__doc__
             for attribute, member in vars(value).items() if inspect.isclass(value) else []:
                 yield f"{name}.{attribute}", getattr(member, "__doc__", None)
-    try:
-        import offshoot.sklearn as estimators
-    except ImportError:
-        return
-    yield "offshoot.sklearn", estimators.__doc__
-    for name in estimators.__all__:
-        yield name, getattr(estimators, name).__doc__
+    for optional in ("sklearn", "parquet", "ray"):
+        try:
+            module = importlib.import_module(f"offshoot.{optional}")
+        except ImportError:
+            continue
+        yield module.__name__, module.__doc__
+        for name in module.__all__:
+            yield name, getattr(module, name).__doc__
 
 
 EXAMPLES = [(name, text) for name, text in documented() if isinstance(text, str) and ">>>" in text]
@@ -68,6 +71,10 @@ def test_readme_runs(folder, rng):
     for block in blocks:
         if "offshoot.convert" in block and not _offshoot.__dict__.get("convert"):
             continue
+        if "offshoot.parquet" in block and not importlib.util.find_spec("pyarrow"):
+            continue
+        if "import ray" in block:  # On a cluster: test_ray.py runs it.
+            continue
         exec(compile(block, "README.md", "exec"), names)
 
 
@@ -84,7 +91,7 @@ def test_types_hold(folder):
         "answers: list[offshoot.Answer] = head.classify(several)\n"
     )
     (folder / "mypy.ini").write_text(
-        "[mypy]\nstrict = True\n[mypy-sklearn.*]\nignore_missing_imports = True\n"
+        "[mypy]\nstrict = True\n[mypy-sklearn.*,pyarrow.*]\nignore_missing_imports = True\n"
     )
 
     def run(*arguments):

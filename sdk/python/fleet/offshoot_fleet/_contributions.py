@@ -77,7 +77,8 @@ class Contributions:
         self._round = 0
         self._folder = None if folder is None else Path(folder)
         if self._folder is not None:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            # Embeddings are as private as the images they were made of.
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             with self._current():
                 pass
 

@@ -27,6 +27,6 @@ def bytes_of(arrays: ArrayRecord) -> bytes:
 
 def config_of(message: Message, name: str, kind: type) -> object:
     """Returns a value of the message's configuration, or ``None`` if it is of another type or not there."""
-    config = message.content.config_records.get(CONFIG, {})
-    value = config.get(name)
+    config = message.content.config_records.get(CONFIG)
+    value = None if config is None else config.get(name)
     return value if isinstance(value, kind) else None

@@ -17,7 +17,8 @@ from ._contributions import Contributions
 from ._errors import DeliveryError
 from ._records import ARRAYS, BOARD, CONFIG, HEAD, METRICS, ROUND, arrays_of, config_of
 
-_log = getLogger("offshoot_fleet")
+# Flower's own, which `flwr run --stream` shows.
+_log = getLogger("flwr")
 
 
 def by_board(message: Message) -> str:

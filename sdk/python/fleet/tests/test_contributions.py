@@ -234,6 +234,7 @@ def test_two_programs_share_a_folder(tmp_path, rng):
     folder = tmp_path / "fleet"
     empty().save(tmp_path / "base.head")
     server = Contributions(empty(), folder)
+    assert folder.stat().st_mode & 0o777 == 0o700
     data = board(rng, "mug").head("ncm").to_bytes()
     server.deliver("a", data, 1)
     server.deliver("b", data, 1)

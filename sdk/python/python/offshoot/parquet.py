@@ -93,8 +93,9 @@ def write_embeddings(
     if not isinstance(embeddings, Embeddings):
         embeddings = Embeddings(embeddings)
     count = len(embeddings)
+    names = None if paths is None else [None if p is None else os.fspath(p) for p in paths]
     columns = {
-        "path": _texts("paths", paths and [None if p is None else os.fspath(p) for p in paths], count),
+        "path": _texts("paths", names, count),
         "label": _texts("labels", labels, count),
         **embedding_columns(embeddings, package),
     }
