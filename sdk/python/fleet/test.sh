@@ -27,7 +27,7 @@ lacks() {
 "$python" -m venv "$work/env" || lacks 'no environment could be made'
 env=$work/env/bin
 # One version: the simulation is not part of Flower's stable interface.
-"$env/pip" install -q 'flwr[simulation]==1.42.0' 'ray[data]' pyarrow numpy pillow pytest mypy hatchling ||
+"$env/pip" install -q --no-compile 'flwr[simulation]==1.42.0' 'ray[data]' pyarrow numpy pillow pytest mypy hatchling ||
     lacks 'no Flower and Ray from PyPI for this Python'
 
 if [[ -z $module ]]; then
@@ -37,7 +37,7 @@ if [[ -z $module ]]; then
 fi
 wheel=$("$env/python" "$folder/../pack.py" "$module" "$work/wheels")
 # Outside the repository: the build back end leaves nothing behind there.
-cp -r "$folder" "$work/fleet"
+cp -RL "$folder" "$work/fleet"
 "$env/pip" install -q --no-deps --no-build-isolation "$wheel" "$work/fleet"
 
 # Nothing is sent to Flower's or Ray's makers.

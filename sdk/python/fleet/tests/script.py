@@ -12,7 +12,7 @@ from offshoot_fleet._records import bytes_of
 from plain import PlainBoard, in_one_place
 
 BOARDS = 50
-ROUNDS = 12
+ROUNDS = 8
 ROOM = 1000
 
 
