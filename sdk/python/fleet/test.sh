@@ -27,7 +27,7 @@ lacks() {
 "$python" -m venv "$work/env" || lacks 'no environment could be made'
 env=$work/env/bin
 # One version: the simulation is not part of Flower's stable interface.
-"$env/pip" install -q --no-compile 'flwr[simulation]==1.42.0' 'ray[data]' pyarrow numpy pillow pytest mypy hatchling ||
+"$env/pip" install -q --no-compile 'flwr[simulation]==1.42.0' 'ray[data]' pyarrow numpy pillow scikit-learn pytest mypy hatchling ||
     lacks 'no Flower and Ray from PyPI for this Python'
 
 if [[ -z $module ]]; then
@@ -44,4 +44,7 @@ cp -RL "$folder" "$work/fleet"
 export FLWR_TELEMETRY_ENABLED=0 RAY_USAGE_STATS_ENABLED=0
 cd "$work"
 "$env/python" -m pytest -q -p no:cacheprovider "$folder/tests" "$@"
-"$env/python" -m pytest -q -p no:cacheprovider "$folder/../tests/test_ray.py" "$folder/../tests/test_parquet.py" "$@"
+tests=$folder/../tests
+"$env/python" -m pytest -q -p no:cacheprovider "$tests/test_ray.py" "$tests/test_parquet.py" "$@"
+# Those that want pyarrow, which the module's own test.sh does not install.
+"$env/python" -m pytest -q -p no:cacheprovider "$tests/test_docs.py" -k 'examples or readme'

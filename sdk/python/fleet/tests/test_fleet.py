@@ -186,6 +186,15 @@ def test_types_hold(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_examples_of_docstrings_run():
+    import doctest
+
+    from offshoot_fleet import _contributions
+
+    failed, tried = doctest.testmod(_contributions)
+    assert tried and not failed
+
+
 def test_readme_runs(tmp_path, monkeypatch):
     """The Python blocks of README.md, in order, in one namespace."""
     import re
