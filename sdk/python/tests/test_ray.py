@@ -76,7 +76,7 @@ def test_batches_of_every_sort(pictures, extractor):
     for i, path in enumerate(pictures[:3]):
         arrays[i] = offshoot.Image(path).numpy()
     same = np.zeros((2, 9, 9, 3), np.uint8)
-    same.flags.writeable = False
+    same.setflags(write=False)
     batches = [
         ({"path": np.array(pictures[:3])}, expected, ["path"]),
         ({"item": np.array(pictures[:3], object)}, expected, ["item"]),

@@ -219,6 +219,20 @@ def test_more_of_one_class_than_a_head_can_count(rng):
         fleet.deliver("b", many.to_bytes(), 1)
 
 
+def test_what_is_replaced_or_withdrawn_is_off_the_disk(tmp_path, rng):
+    folder = tmp_path / "fleet"
+    fleet = Contributions(empty(), folder)
+    heads = [board(rng, name).head("ncm").to_bytes() for name in ["mug", "pen", "cup"]]
+    fleet.deliver("b", heads[2], 1)
+    for round, data in enumerate(heads[:2], 1):
+        fleet.deliver("a", data, round)
+    kept = [path.read_bytes() for path in folder.iterdir()]
+    assert heads[0] not in kept and heads[1] in kept
+    fleet.withdraw("a")
+    kept = [path.read_bytes() for path in folder.iterdir()]
+    assert heads[1] not in kept and heads[2] in kept
+
+
 def test_rounds_never_come_twice(tmp_path, rng):
     folder = tmp_path / "fleet"
     first, second = Contributions(empty(), folder), Contributions(empty(), folder)
@@ -308,6 +322,7 @@ def test_a_program_that_ends_at_any_step_leaves_old_or_new(tmp_path, rng, at, mo
     if not withdraw:
         expected.deliver("a", new, 2)
     assert after.merged().to_bytes() in (old, expected.merged().to_bytes())
+    assert not set(after.withdrawn) & set(after.boards)
     # And it goes on.
     after.admit("a")
     assert after.deliver("a", new, 3)
