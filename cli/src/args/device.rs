@@ -2,9 +2,10 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroU8;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use offshoot::HeadKind;
 use offshoot_device::{BuiltIn, ButtonsPart, CameraPart, LedPart, ScreenPart, Turn, web_address};
 use offshoot_service::Address;
@@ -34,9 +35,14 @@ pub struct TeachArgs {
     /// Built-in package to use.
     #[command(flatten)]
     pub extractor: BuiltInArgs,
-    /// Camera: `sim`, a folder of images, a video FILE.mjpeg, or a device such as /dev/video0.
-    #[arg(long, value_name = "sim|DIR|FILE.mjpeg|DEVICE", default_value = "sim")]
-    pub camera: PathBuf,
+    /// Camera: `sim`, a folder of images, a video FILE.mjpeg, a device such as /dev/video0, or `-`
+    /// for frames that another program writes to standard input: JPEG images, or raw ones in
+    /// `-:FORMAT:COLUMNSxROWS[,stride=BYTES]` with yuyv, nv12, i420, rgb, bgr or grey. Keys are
+    /// then those of the terminal.
+    #[arg(long, value_name = "sim|DIR|FILE.mjpeg|DEVICE|-[:FORMAT:COLUMNSxROWS]",
+          default_value = "sim", allow_hyphen_values = true,
+          value_parser = OsStringValueParser::new().try_map(|text| CameraPart::try_from(Path::new(&text))))]
+    pub camera: CameraPart,
     /// Script of button presses, instead of the keyboard.
     #[arg(long, value_name = "FILE")]
     pub script: Option<PathBuf>,
@@ -152,7 +158,12 @@ pub struct DeployArgs {
     #[arg(long, alias = "eyes", value_name = "sharp|small")]
     pub extractor: Option<BuiltIn>,
     /// Camera of the board.
-    #[arg(long, value_name = "DEVICE|sim|DIR|FILE.mjpeg", default_value = "/dev/video0")]
+    #[arg(
+        long,
+        value_name = "DEVICE|sim|DIR|FILE.mjpeg",
+        default_value = "/dev/video0",
+        allow_hyphen_values = true
+    )]
     pub camera: CameraPart,
     /// Rotation of the camera image, clockwise in degrees.
     #[arg(long, value_name = "0|90|180|270", default_value = "0")]

@@ -21,7 +21,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 pub(super) fn run(args: &TeachArgs) -> Result<(), CommandError> {
     let script = args.script.as_deref().map(script).transpose()?;
     let bench = Bench {
-        camera: CameraPart::from(args.camera.as_path()),
+        camera: args.camera.clone(),
         turn: args.parts.turn,
         led: args.parts.led.clone(),
         memory: args.memory.clone(),
@@ -83,10 +83,10 @@ fn page(address: SocketAddr, camera: &CameraPart) -> Result<(Page, Visitors), Co
 fn buttons(args: &TeachArgs, script: Option<Script>) -> Result<Box<dyn Buttons>, CommandError> {
     Ok(match (script, &args.parts.buttons) {
         (Some(script), _) => Box::new(script),
-        (None, Some(part)) => part.open()?,
+        (None, Some(part)) => part.open(&args.camera)?,
         // A service has a web page and no keyboard.
         (None, None) if args.web.is_some() && !io::stdin().is_terminal() => Box::new(NoButtons),
-        (None, None) => ButtonsPart::Keys.open()?,
+        (None, None) => ButtonsPart::Keys.open(&args.camera)?,
     })
 }
 

@@ -324,6 +324,7 @@ fn what_cannot_be_brought_is_told_with_what_to_do() {
         ("pi@board --program arm --screen tv:1", "--screen: no screen `tv`"),
         ("pi@board --program arm --screen terminal", "a service has no terminal"),
         ("pi@board --program arm --buttons keys", "a service has no keyboard"),
+        ("pi@board --program arm --camera=-", "a service has no program before it"),
         ("pi@board --program arm --package text", "text"),
         ("pi@board --program arm --web 0.0.0.0:80", "use 1024 or above"),
         ("--web pi@board --program arm", "needs a port, or an address such as 0.0.0.0:8080"),

@@ -1,8 +1,11 @@
 //! The program from outside: what it prints, what it keeps, how it ends.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use offshoot::Extractor;
 use offshoot_core::graph::{Clamp, Element, Graph, Int8Op, Op, Tensor, Window};
@@ -211,6 +214,67 @@ fn it_runs_as_a_device_that_is_taught() {
     assert!(said.starts_with("open http://127.0.0.1:") && said.ends_with("keeps them\n"), "{said}");
 }
 
+/// Runs the program behind a camera's program that writes these bytes again and again, so often at
+/// most, and then ends.
+fn behind_a_pipe(board: &Board, line: &str, bytes: &[u8], times: u32) -> Output {
+    let mut run = Command::new(env!("CARGO_BIN_EXE_offshoot-board"))
+        .args(line.split_whitespace())
+        .current_dir(board.0.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut camera = run.stdin.take().unwrap();
+    for _ in 0..times {
+        // The program has ended.
+        if camera.write_all(bytes).is_err() {
+            break;
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
+    drop(camera);
+    run.wait_with_output().unwrap()
+}
+
+#[test]
+fn frames_of_another_program_are_taught() {
+    let board = Board::new();
+    let red = [250, 10, 20].repeat(usize::from(SIDE * SIDE));
+    let line = "run eyes.offshoot --camera -:rgb:4x4 --names red --script script --memory kept";
+    fs::write(board.file("script"), "teach 1 3\nlook 2\n").unwrap();
+    let run = behind_a_pipe(&board, line, &red, u32::MAX);
+    assert_eq!(String::from_utf8_lossy(&run.stdout), "     3 red\nkept keeps them\n", "{run:?}");
+    // The stream ends behind its second lesson: what was taught is kept, and the script goes on.
+    fs::write(board.file("script"), "teach 1\nlook 1\nteach 1\nundo\nteach 1\n").unwrap();
+    let run = behind_a_pipe(&board, line, &red, 1);
+    assert_eq!(String::from_utf8_lossy(&run.stdout), "     3 red\nkept keeps them\n", "{run:?}");
+    assert!(run.status.success() && run.stderr.is_empty(), "{run:?}");
+    // Nothing ever comes.
+    let run = behind_a_pipe(&board, line, &red, 0);
+    assert!(run.status.success(), "{run:?}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn keys_beside_a_stream_are_those_of_the_terminal() {
+    let board = Board::new();
+    // A process of a session of its own has no terminal.
+    let run = Command::new("setsid")
+        .args(["-w", env!("CARGO_BIN_EXE_offshoot-board"), "run", "eyes.offshoot", "--camera", "-"])
+        .args(["--buttons", "keys"])
+        .current_dir(board.0.path())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&run.stderr);
+    assert_eq!(run.status.code(), Some(2), "{said}");
+    assert!(
+        said.contains("/dev/tty: ") && said.contains("the camera takes standard input"),
+        "{said}"
+    );
+}
+
 #[test]
 fn parts_are_gone_through_one_by_one() {
     let board = Board::new();
@@ -315,6 +379,7 @@ fn errors_name_the_file_and_the_next_thing_to_do() {
             "no such chip",
         ),
         ("run eyes.offshoot --camera sim --led gpio:gpiochip99:1", "gpiochip99", "no such chip"),
+        ("run eyes.offshoot --camera -:h264:640x480", "needs -, or -:FORMAT", "-:i420:640x480"),
         ("run eyes.offshoot --camera sim --script absent", "absent", "check the name"),
         ("run eyes.offshoot --camera red.ppm", "red.ppm", "`doctor` looks at cameras"),
         ("run eyes.offshoot --camera sim --memory red.ppm", "red.ppm", "name another file"),

@@ -7,7 +7,7 @@
 //!
 //! | Port | Real | Simulated |
 //! |---|---|---|
-//! | [`FrameSource`] | `Camera` (V4L2, feature `v4l`), by [`Latest`] the newest frame only | [`Simulated`], [`Folder`], [`Video`] |
+//! | [`FrameSource`] | `Camera` (V4L2, feature `v4l`), by [`Latest`] the newest frame only; [`Piped`] | [`Simulated`], [`Folder`], [`Video`] |
 //! | [`Buttons`] | `Presses` on `GpioLines` (feature `buses`), `Keyboard` (`terminal`), `Visitors` (`web`) | [`Script`], [`NoButtons`] |
 //! | [`Screen`] | `Oled` (SSD1306), `Tft` (ST7789; both `buses`), `Framebuffer`, `Terminal` (`terminal`), `Page` (`web`) | [`Images`] (PNG), [`Dark`] |
 //! | [`Led`] | `Pin` (`buses`) | [`NoLed`] |
@@ -47,6 +47,8 @@ pub use camera::folder::Folder;
 pub use camera::frame_buffer::CapturedFrame;
 pub use camera::latest::Latest;
 pub use camera::mjpeg::Video;
+pub use camera::pipe::format::{PipeFormat, RawFormat};
+pub use camera::pipe::stream::Piped;
 pub use camera::pixels::{PixelError, Pixels, Raw, Turn};
 pub use camera::simulated::Simulated;
 #[cfg(all(feature = "v4l", target_os = "linux"))]

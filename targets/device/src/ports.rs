@@ -49,6 +49,32 @@ pub enum SourceError {
         /// Formats of the camera.
         found: String,
     },
+    /// The program that writes frames to standard input has ended; they come no more.
+    #[error(
+        "the camera's stream ended ({frames} frames, {broken} broken); lessons are kept: start both programs again"
+    )]
+    StreamEnded {
+        /// Number of frames that came whole.
+        frames: u64,
+        /// Number of frames that did not.
+        broken: u64,
+    },
+    /// Standard input ended before its first frame.
+    #[error("the camera's stream ended before its first frame: does its program run alone?")]
+    NoStream,
+    /// Raw frames are of another size than was said: the stream ended inside one.
+    #[error("the camera's stream ended inside a frame: is it {0}, also in width and height?")]
+    OtherSize(String),
+    /// Standard input is not what `--camera -` reads.
+    #[error(
+        "no JPEG images on standard input: rpicam-vid wants --codec mjpeg; raw frames are said by --camera -:i420:640x480"
+    )]
+    NoImages,
+    /// Standard input is a terminal, which has no frames.
+    #[error(
+        "--camera - reads frames from another program: rpicam-vid -t 0 -n --codec mjpeg -o - | offshoot-board run --camera -"
+    )]
+    NoPipe,
     /// The thread that reads a camera has panicked.
     #[error("the camera's reader has ended by a fault in the program; start it again")]
     Ended,
@@ -82,6 +108,11 @@ pub trait FrameSource {
 
     /// Places an object before a simulated camera: the one with this name, or the next one.
     fn show(&mut self, _name: Option<&str>) {}
+
+    /// Number of frames that came broken and were passed over.
+    fn broken_frames(&self) -> u64 {
+        0
+    }
 }
 
 /// Action that the user requests.

@@ -120,7 +120,11 @@ fn set(run: &mut RunArgs, name: &'static str, value: OsString) -> Result<(), Arg
         // Its name in 0.1.0.
         "--extractor" | "--eyes" => run.extractor = Some(parsed(name, value)?),
         "--script" => run.script = Some(value.into()),
-        "--camera" => run.camera = CameraPart::from(PathBuf::from(value).as_path()),
+        "--camera" => {
+            let camera = CameraPart::try_from(PathBuf::from(value).as_path());
+            run.camera = camera
+                .map_err(|error| ArgError::Value { option: name, what: error.to_string() })?;
+        }
         "--turn" => run.turn = parsed(name, value)?,
         "--buttons" => run.buttons = parsed(name, value)?,
         "--screen" => run.screen = parsed(name, value)?,
@@ -191,6 +195,11 @@ mod tests {
             (small.package, small.extractor, small.starts_anew),
             (None, Some(BuiltIn::Small), true)
         );
+        for text in ["--camera -", "--camera=-", "p --camera -:mjpeg"] {
+            assert_eq!(line(text).unwrap().unwrap().camera.to_string(), "-", "{text}");
+        }
+        let raw = line("--camera -:i420:780x360,stride=832 p").unwrap().unwrap();
+        assert_eq!(raw.camera.to_string(), "-:i420:780x360,stride=832");
         assert_eq!(line("p -h"), Ok(None));
     }
 
@@ -203,6 +212,10 @@ mod tests {
             ("p --screen", "--screen needs a value"),
             ("p --turn 45", "--turn: needs 0, 90, 180 or 270"),
             ("p --threshold 2", "--threshold: needs a number from 0 to 1"),
+            (
+                "--camera -:i420:641x480",
+                "--camera: an image of 641x480; sides are 1 to 12288, even for YUYV, NV12 and I420, with at most 16777216 pixels",
+            ),
             ("p --threads 0", "--threads: number would be zero for non-zero type"),
             ("p --web pi", "--web: needs a port, or an address such as 0.0.0.0:8080"),
             ("p --tv x", "no option '--tv'; if it is a file, put '--' before it"),

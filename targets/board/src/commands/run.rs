@@ -38,7 +38,7 @@ pub(super) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<Outcome> {
     let mut screen = args.screen.open(args.rotate)?;
     let mut buttons: Box<dyn Buttons> = match script {
         Some(script) => Box::new(script),
-        None => show_error(args.buttons.open(), &mut *screen)?,
+        None => show_error(args.buttons.open(&args.camera), &mut *screen)?,
     };
     if args.testui {
         let tested = bench.test(&mut Tee(&ending, buttons), &mut *screen)?;

@@ -1,20 +1,18 @@
 //! Video in place of a camera: a file of JPEG images one after the other.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Seek};
+use std::io::{self, BufReader, Seek};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::frame_buffer::CapturedFrame;
 use super::frame_rate::Pace;
+use super::pipe::split::{Part, Splitter};
 use super::pixels::{Pixels, Raw, Turn};
 use crate::ports::{FrameSource, SourceError};
 
 /// Extensions of such files.
 pub(crate) const ENDS: [&str; 2] = ["mjpeg", "mjpg"];
-
-/// Max bytes of an image.
-const MOST: usize = 64 << 20;
 
 /// File of JPEG images (MJPEG, as `ffmpeg -c:v mjpeg -f mjpeg` and cameras write it), again and
 /// again. Bytes between the images are skipped.
@@ -55,7 +53,7 @@ impl Video {
     fn check(&mut self) -> Result<(), SourceError> {
         let mut shot = CapturedFrame::default();
         let mut first = None;
-        while image(&mut self.file, &mut self.bytes).map_err(|e| self.failed(e))? {
+        while self.read_one().map_err(|e| self.failed(e))? {
             match self.shoot(&mut shot) {
                 Ok(()) => return self.file.rewind().map_err(|e| self.failed(e)),
                 Err(error) => first = first.or(Some(error.to_string())),
@@ -77,11 +75,17 @@ impl Video {
         SourceError::io(&self.path, source)
     }
 
+    /// Reads the next image into `bytes`; false if there is none up to the end of the file.
+    fn read_one(&mut self) -> io::Result<bool> {
+        let part = Splitter::new(u64::MAX).next(&mut self.file, &mut self.bytes)?;
+        Ok(part == Part::Image)
+    }
+
     /// Reads the next image into `bytes`, after the last one the first.
     fn read(&mut self) -> io::Result<()> {
-        if !image(&mut self.file, &mut self.bytes)? {
+        if !self.read_one()? {
             self.file.rewind()?;
-            if !image(&mut self.file, &mut self.bytes)? {
+            if !self.read_one()? {
                 return Err(io::Error::other("no JPEG image in this file"));
             }
         }
@@ -100,74 +104,6 @@ impl FrameSource for Video {
     fn reopen(&mut self) -> Result<(), SourceError> {
         Ok(())
     }
-}
-
-/// Reads one image, without the bytes before it; false if no more begins. An image cut off by the
-/// end of the file is skipped.
-///
-/// Markers are parsed (ITU-T T.81, B.1): an image in a segment, such as a thumbnail, has an end
-/// marker of its own.
-fn image(file: &mut impl BufRead, out: &mut Vec<u8>) -> io::Result<bool> {
-    out.clear();
-    match begin(file).and_then(|()| {
-        out.extend([0xff, 0xd8]);
-        follow(file, out)
-    }) {
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
-        result => result.map(|()| true),
-    }
-}
-
-/// Skips to the end of the marker that begins an image.
-fn begin(file: &mut impl BufRead) -> io::Result<()> {
-    let mut before = 0;
-    loop {
-        let byte = take(file)?;
-        if before == 0xff && byte == 0xd8 {
-            return Ok(());
-        }
-        before = byte;
-    }
-}
-
-/// Copies everything after the first marker up to and including the last one.
-fn follow(file: &mut impl BufRead, out: &mut Vec<u8>) -> io::Result<()> {
-    loop {
-        copy(file, out)?;
-        // Not a marker: entropy-coded data, in which 0xff is followed by zero or a restart.
-        if out[out.len() - 1] != 0xff {
-            continue;
-        }
-        let mut marker = copy(file, out)?;
-        while marker == 0xff {
-            marker = copy(file, out)?;
-        }
-        match marker {
-            0xd9 => return Ok(()),
-            0x00 | 0x01 | 0xd0..=0xd8 => {}
-            _ => {
-                let length = [copy(file, out)?, copy(file, out)?];
-                for _ in 2..u16::from_be_bytes(length) {
-                    copy(file, out)?;
-                }
-            }
-        }
-    }
-}
-
-fn copy(file: &mut impl BufRead, out: &mut Vec<u8>) -> io::Result<u8> {
-    if out.len() >= MOST {
-        return Err(io::Error::other(format!("an image of more than {MOST} bytes")));
-    }
-    let byte = take(file)?;
-    out.push(byte);
-    Ok(byte)
-}
-
-fn take(file: &mut impl BufRead) -> io::Result<u8> {
-    let byte = *file.fill_buf()?.first().ok_or(io::ErrorKind::UnexpectedEof)?;
-    file.consume(1);
-    Ok(byte)
 }
 
 #[cfg(test)]

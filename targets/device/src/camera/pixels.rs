@@ -15,6 +15,10 @@ use super::frame_buffer::CapturedFrame;
 /// Max side of a frame.
 const MOST_SIDE: u32 = offshoot_core::limits::FRAME_SIDE;
 
+/// Max pixels of a frame: cameras of 16 megapixels. A broken header of a JPEG image takes no more
+/// memory than that.
+const MOST_PIXELS: u32 = 1 << 24;
+
 /// Pixel format of a buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pixels {
@@ -23,6 +27,9 @@ pub enum Pixels {
     /// Planar YUV 4:2:0: a plane of luma, then one of blue and red differences for every two by two
     /// pixels, with the same stride.
     Nv12,
+    /// Planar YUV 4:2:0: a plane of luma, then one of blue and one of red differences, each for every
+    /// two by two pixels and with half the stride.
+    I420,
     /// Three bytes: red, green, blue.
     Rgb24,
     /// Three bytes: blue, green, red.
@@ -113,16 +120,19 @@ pub struct Raw<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PixelError {
-    /// A side is zero, too long, or odd for a format with pairs of pixels.
-    #[error("an image of {width}x{height}; sides are 1 to {MOST_SIDE}, even for YUYV and NV12")]
+    /// A side is zero, too long, or odd for a format with pairs of pixels; or there are too many
+    /// pixels.
+    #[error(
+        "an image of {width}x{height}; sides are 1 to {MOST_SIDE}, even for YUYV, NV12 and I420, with at most {MOST_PIXELS} pixels"
+    )]
     Size {
         /// Number of columns.
         width: u32,
         /// Number of rows.
         height: u32,
     },
-    /// Rows overlap.
-    #[error("a stride of {found} bytes, a row has {row}")]
+    /// Rows overlap, or the stride of I420 cannot be halved.
+    #[error("a stride of {found} bytes; a row has {row}, and the stride of I420 is even")]
     Stride {
         /// Bytes from one row to the next.
         found: usize,
@@ -151,10 +161,10 @@ pub enum PixelError {
 
 impl Pixels {
     /// Bytes of a row of the first plane.
-    fn row(self, width: usize) -> usize {
+    pub(crate) fn row(self, width: usize) -> usize {
         match self {
             Self::Yuyv => 2 * width,
-            Self::Nv12 | Self::Grey => width,
+            Self::Nv12 | Self::I420 | Self::Grey => width,
             Self::Rgb24 | Self::Bgr24 => 3 * width,
             Self::Mjpeg => 0,
         }
@@ -199,11 +209,25 @@ impl Raw<'_> {
                         out.set(x, y, bt601(line[x], colour[x & !1], colour[x | 1]));
                     }
                 }
+                Pixels::I420 => {
+                    let [blue, red] = self.colour_rows(y / 2);
+                    for x in 0..width {
+                        out.set(x, y, bt601(line[x], blue[x / 2], red[x / 2]));
+                    }
+                }
                 // Returned above.
                 Pixels::Mjpeg => {}
             }
         }
         Ok(())
+    }
+
+    /// Returns the buffer from a row of each of I420's two planes of colour on.
+    fn colour_rows(&self, row: usize) -> [&[u8]; 2] {
+        let stride = self.stride / 2;
+        let plane = stride * (self.height as usize / 2);
+        let first = self.stride * self.height as usize + row * stride;
+        [&self.bytes[first..], &self.bytes[first + plane..]]
     }
 
     /// Returns the buffer from a row on.
@@ -212,26 +236,41 @@ impl Raw<'_> {
     }
 
     fn check(&self) -> Result<(), PixelError> {
+        let needed = self.needed()?;
+        let found = self.bytes.len();
+        if found < needed { Err(PixelError::Short { found, needed }) } else { Ok(()) }
+    }
+
+    /// Returns the number of bytes of a frame, without padding behind its last row; whatever the
+    /// buffer has.
+    ///
+    /// # Errors
+    ///
+    /// [`PixelError`] for sides and strides that no frame has.
+    pub(crate) fn needed(&self) -> Result<usize, PixelError> {
         let width = self.width;
         let height = self.height;
         let sides = 1..=MOST_SIDE;
         let even = match self.pixels {
             Pixels::Yuyv => width.is_multiple_of(2),
-            Pixels::Nv12 => width.is_multiple_of(2) && height.is_multiple_of(2),
+            Pixels::Nv12 | Pixels::I420 => width.is_multiple_of(2) && height.is_multiple_of(2),
             _ => true,
         };
-        if !sides.contains(&width) || !sides.contains(&height) || !even {
+        if !sides.contains(&width) || !sides.contains(&height) || !even || is_large(width, height) {
             return Err(PixelError::Size { width, height });
         }
         let row = self.pixels.row(width as usize);
-        if self.stride < row {
+        let is_halved = self.pixels != Pixels::I420 || self.stride.is_multiple_of(2);
+        if self.stride < row || !is_halved {
             return Err(PixelError::Stride { found: self.stride, row });
         }
         let height = height as usize;
-        let rows = if self.pixels == Pixels::Nv12 { height + height / 2 } else { height };
-        let needed = self.stride.saturating_mul(rows - 1).saturating_add(row);
-        let found = self.bytes.len();
-        if found < needed { Err(PixelError::Short { found, needed }) } else { Ok(()) }
+        let is_planar = matches!(self.pixels, Pixels::Nv12 | Pixels::I420);
+        let rows = if is_planar { height + height / 2 } else { height };
+        // The last row of I420 is one of colour, and half of what counts as a row here.
+        let spare = self.stride - row;
+        let last = if self.pixels == Pixels::I420 { row + spare / 2 } else { row };
+        Ok(self.stride.saturating_mul(rows - 1).saturating_add(last))
     }
 }
 
@@ -256,6 +295,10 @@ impl<'a> Turned<'a> {
     }
 }
 
+fn is_large(width: u32, height: u32) -> bool {
+    u64::from(width) * u64::from(height) > u64::from(MOST_PIXELS)
+}
+
 fn jpeg_error(error: zune_jpeg::errors::DecodeErrors) -> PixelError {
     PixelError::Jpeg(error.to_string())
 }
@@ -276,6 +319,9 @@ fn jpeg(bytes: &[u8], turn: Turn, shot: &mut CapturedFrame) -> Result<(), PixelE
     // The decoder limits the sides, which 32 bits hold.
     let width = width as u32;
     let height = height as u32;
+    if is_large(width, height) {
+        return Err(PixelError::Size { width, height });
+    }
     if turn == Turn::None {
         return decoder.decode_into(shot.reshape(width, height)).map_err(jpeg_error);
     }
@@ -290,7 +336,7 @@ mod tests {
 
     const WIDTH: usize = 6;
     const HEIGHT: usize = 4;
-    const PADDING: usize = 5;
+    const PADDING: usize = 6;
 
     /// A colour for each block of two by two pixels, so that halved colour loses nothing.
     fn image(x: usize, y: usize) -> [u8; 3] {
@@ -339,6 +385,14 @@ mod tests {
             out.extend(row);
             out.extend([0xee; PADDING]);
         }
+        if pixels == Pixels::I420 {
+            for channel in [1, 2] {
+                for y in 0..HEIGHT / 2 {
+                    out.extend((0..WIDTH / 2).map(|x| yuv(image(2 * x, 2 * y))[channel]));
+                    out.extend([0xee; PADDING / 2]);
+                }
+            }
+        }
         (stride, out)
     }
 
@@ -348,12 +402,16 @@ mod tests {
 
     #[test]
     fn every_format_gives_the_image_in_every_position() {
-        for pixels in [Pixels::Rgb24, Pixels::Bgr24, Pixels::Yuyv, Pixels::Nv12, Pixels::Grey] {
+        for pixels in
+            [Pixels::Rgb24, Pixels::Bgr24, Pixels::Yuyv, Pixels::Nv12, Pixels::I420, Pixels::Grey]
+        {
             let (stride, bytes) = buffer(pixels);
+            let padding = if pixels == Pixels::I420 { PADDING / 2 } else { PADDING };
             for turn in [Turn::None, Turn::Right, Turn::Half, Turn::Left] {
                 let mut shot = CapturedFrame::default();
                 // Without the last padding, as some drivers deliver it.
-                let bytes = &bytes[..bytes.len() - PADDING];
+                let bytes = &bytes[..bytes.len() - padding];
+                assert_eq!(raw(pixels, stride, bytes).needed(), Ok(bytes.len()));
                 raw(pixels, stride, bytes).convert(turn, &mut shot).unwrap();
                 for y in 0..HEIGHT {
                     for x in 0..WIDTH {
@@ -404,6 +462,14 @@ mod tests {
             assert_eq!(told(Raw { width, height, ..whole }), PixelError::Size { width, height });
         }
         assert!(matches!(told(Raw { stride: usize::MAX, ..whole }), PixelError::Short { .. }));
+        let planes = Raw { pixels: Pixels::I420, ..whole };
+        assert_eq!(
+            told(Raw { stride: WIDTH + 1, ..planes }),
+            PixelError::Stride { found: 7, row: 6 }
+        );
+        // No side is too long, but all pixels would take half a gigabyte.
+        let large = Raw { width: MOST_SIDE, height: MOST_SIDE, ..whole };
+        assert!(matches!(told(large), PixelError::Size { .. }));
         assert!(matches!(told(Raw { pixels: Pixels::Mjpeg, ..whole }), PixelError::Jpeg(_)));
     }
 

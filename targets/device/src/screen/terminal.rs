@@ -44,6 +44,23 @@ impl Keyboard {
         if !io::stdin().is_terminal() {
             return Err(io::Error::other("the input is no terminal"));
         }
+        Self::take()
+    }
+
+    /// Takes the keyboard of the controlling terminal, while standard input is a camera's stream.
+    ///
+    /// # Errors
+    ///
+    /// An I/O error if there is no such terminal.
+    pub fn beside_stream() -> io::Result<Self> {
+        // `crossterm` reads it where the input is no terminal.
+        if !io::stdin().is_terminal() {
+            std::fs::File::options().read(true).write(true).open("/dev/tty")?;
+        }
+        Self::take()
+    }
+
+    fn take() -> io::Result<Self> {
         restore_on_panic();
         enable_raw_mode()?;
         Ok(Self { snaps: 0, name: String::new(), taught: false })

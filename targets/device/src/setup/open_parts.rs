@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::part_spec::{ButtonsPart, CameraPart, LedPart, ScreenPart};
 use crate::camera::folder::Folder;
 use crate::camera::mjpeg::Video;
+use crate::camera::pipe::stream::Piped;
 use crate::camera::pixels::Turn;
 use crate::camera::simulated::Simulated;
 use crate::ports::{Buttons, Dark, FrameSource, Led, NoButtons, NoLed, Screen, SourceError};
@@ -42,6 +43,13 @@ impl PartError {
         let next = "give --script FILE and --screen png:DIR, or --web PORT and --screen none, or run it in a terminal";
         Self { part: "terminal".to_string(), source, next }
     }
+
+    /// Creates the error of a missing terminal beside a camera that takes standard input.
+    #[cfg(feature = "terminal")]
+    fn no_tty(source: io::Error) -> Self {
+        let next = "the camera takes standard input, so keys come from the terminal, and there is none: give --buttons gpio:CHIP:LINES or none, or --web PORT";
+        Self { part: "/dev/tty".to_string(), source, next }
+    }
 }
 
 #[allow(dead_code, reason = "not called where every part is in the program")]
@@ -60,6 +68,7 @@ impl CameraPart {
             Self::Simulated => Box::new(Simulated::new(pause)),
             Self::Folder(path) => Box::new(Folder::open(path, pause)?),
             Self::Video(path) => Box::new(Video::open(path, turn, pause)?),
+            Self::Pipe(format) => Box::new(Piped::stdin(*format, turn)?),
             #[cfg(all(feature = "v4l", target_os = "linux"))]
             Self::Device(path) => {
                 let camera = crate::Camera::open(path, turn)?;
@@ -75,14 +84,21 @@ impl CameraPart {
 }
 
 impl ButtonsPart {
-    /// Opens the buttons.
+    /// Opens the buttons of a device with this camera: beside one on standard input, keys are those
+    /// of the controlling terminal (`/dev/tty`).
     ///
     /// # Errors
     ///
     /// [`PartError`] if they do not exist.
-    pub fn open(&self) -> Result<Box<dyn Buttons>, PartError> {
+    pub fn open(&self, camera: &CameraPart) -> Result<Box<dyn Buttons>, PartError> {
+        let _takes_input = matches!(camera, CameraPart::Pipe(_));
         match self {
             Self::None => Ok(Box::new(NoButtons)),
+            #[cfg(feature = "terminal")]
+            Self::Keys if _takes_input => {
+                let keys = crate::Keyboard::beside_stream().map_err(PartError::no_tty)?;
+                Ok(Box::new(keys))
+            }
             #[cfg(feature = "terminal")]
             Self::Keys => Ok(Box::new(crate::Keyboard::new().map_err(PartError::terminal)?)),
             #[cfg(not(feature = "terminal"))]
@@ -228,7 +244,7 @@ mod tests {
             assert!(error.starts_with(&format!("{screen}: ")) && error.contains(next), "{error}");
         }
         let buttons: ButtonsPart = "gpio:gpiochip99:1,2".parse().unwrap();
-        let error = buttons.open().err().unwrap().to_string();
+        let error = buttons.open(&CameraPart::Simulated).err().unwrap().to_string();
         assert!(error.starts_with("gpio:gpiochip99:1,2: no such chip; there are:"), "{error}");
         let light: LedPart = "gpio:/dev/gpiochip99:1".parse().unwrap();
         assert!(light.open().is_err());

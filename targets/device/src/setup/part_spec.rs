@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use crate::buttons::debounce::BUTTONS;
 use crate::camera::mjpeg;
+use crate::camera::pipe::format::PipeFormat;
 
 /// Default chip of a panel's pins.
 const CHIP: &str = "gpiochip0";
@@ -39,17 +40,29 @@ pub enum CameraPart {
     Video(PathBuf),
     /// Folder of images.
     Folder(PathBuf),
+    /// Frames of another program, on standard input.
+    Pipe(PipeFormat),
 }
 
-impl From<&Path> for CameraPart {
-    fn from(path: &Path) -> Self {
+impl TryFrom<&Path> for CameraPart {
+    type Error = PartSpecError;
+
+    /// Takes a path, which need not be UTF-8, or a text that begins with `-`.
+    fn try_from(path: &Path) -> Result<Self, PartSpecError> {
         let end = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
-        match path {
+        Ok(match path {
+            _ if path.as_os_str().is_empty() => {
+                return wrong("needs sim, a folder, FILE.mjpeg, a device or -");
+            }
+            _ if path.as_os_str().as_encoded_bytes().starts_with(b"-") => {
+                let format = PipeFormat::parse(&path.to_string_lossy());
+                Self::Pipe(format.map_err(PartSpecError)?)
+            }
             _ if path == Path::new("sim") => Self::Simulated,
             _ if path.starts_with("/dev") => Self::Device(path.into()),
             _ if mjpeg::ENDS.contains(&end.as_str()) => Self::Video(path.into()),
             _ => Self::Folder(path.into()),
-        }
+        })
     }
 }
 
@@ -57,11 +70,7 @@ impl FromStr for CameraPart {
     type Err = PartSpecError;
 
     fn from_str(text: &str) -> Result<Self, PartSpecError> {
-        if text.is_empty() {
-            wrong("needs sim, a folder, FILE.mjpeg or a device")
-        } else {
-            Ok(Path::new(text).into())
-        }
+        Path::new(text).try_into()
     }
 }
 
@@ -69,6 +78,7 @@ impl fmt::Display for CameraPart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Simulated => f.write_str("sim"),
+            Self::Pipe(format) => format.fmt(f),
             Self::Device(path) | Self::Video(path) | Self::Folder(path) => path.display().fmt(f),
         }
     }
@@ -501,6 +511,8 @@ mod tests {
             ("/dev/video0", CameraPart::Device("/dev/video0".into())),
             ("film.MJPEG", CameraPart::Video("film.MJPEG".into())),
             ("pictures", CameraPart::Folder("pictures".into())),
+            ("-", CameraPart::Pipe(PipeFormat::Mjpeg)),
+            ("./-", CameraPart::Folder("./-".into())),
         ] {
             assert_eq!((text.parse(), back::<CameraPart>(text)), (Ok(part), text.to_string()));
         }
@@ -543,5 +555,8 @@ mod tests {
             assert!(told::<ScreenPart>(text).starts_with(what), "{}", told::<ScreenPart>(text));
         }
         assert!(told::<CameraPart>("").starts_with("needs sim"));
+        for text in ["-:", "-x", "--", "-:yuyv:3x3x3"] {
+            assert!(told::<CameraPart>(text).starts_with("needs -, or -:FORMAT"), "{text}");
+        }
     }
 }
