@@ -25,8 +25,8 @@ pub struct BuiltInArgs {
 /// Arguments of `teach`.
 ///
 /// Keys: 1 to 9 teach their class while held, u undoes the last training sample, n shows the next
-/// object to the simulated camera, r prints the report, t shows the time per stage, s saves the
-/// screen, q quits.
+/// object to the simulated camera, r prints the report, f forgets all training samples after a y, t
+/// shows the time per stage, s saves the screen, q quits.
 #[derive(Debug, Args)]
 pub struct TeachArgs {
     /// Package to run [default: a built-in one, see --extractor].

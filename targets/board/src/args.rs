@@ -60,6 +60,8 @@ usage:
                                                   program, here or in /usr/local/share/offshoot;
                                                   without it the one that fits the processor
         [--camera sim|DIR|FILE.mjpeg|DEVICE]      (/dev/video0) [--turn 0|90|180|270]
+        [--camera -[:FORMAT:COLUMNSxROWS]]        frames from standard input: JPEG, or raw in yuyv,
+                                                  nv12, i420, rgb, bgr or grey[,stride=BYTES]
         [--buttons keys|gpio:CHIP:LINE,LINE...[,pull=up|down|off]|none]
         [--screen terminal|ssd1306:BUS[,addr=0x3c]|fb:DEVICE|none|
                   st7789:BUS,dc=LINE[,rst=LINE][,bl=LINE][,chip=CHIP][,size=240x240]...]

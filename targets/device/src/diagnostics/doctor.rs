@@ -141,7 +141,7 @@ pub fn checks(machine: &Machine, extractor: &Extractor) -> Vec<Check> {
 fn cameras(machine: &Machine) -> Vec<Check> {
     let found = machine.cameras();
     if found.is_empty() {
-        let how = "plug a camera in, or use --camera sim or --camera DIR";
+        let how = "plug a camera in, or use --camera sim or --camera DIR; one on a ribbon is read by --camera -";
         return vec![
             Check::new("camera", Outcome::Warning, "none in /sys/class/video4linux").mend(how),
         ];
