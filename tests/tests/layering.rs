@@ -79,7 +79,7 @@ const ARROWS: [(&str, &[&str], &[&str]); 18] = [
 ];
 
 /// Crates from elsewhere that only some may name: how the name begins, and who may.
-const GUARDED: [(&str, &[&str]); 24] = [
+const GUARDED: [(&str, &[&str]); 25] = [
     ("tract-core", &["offshoot-tract"]),
     ("tract-onnx", &["offshoot-convert"]),
     ("tract", &["offshoot-tract", "offshoot-convert"]),
@@ -111,6 +111,7 @@ const GUARDED: [(&str, &[&str]); 24] = [
     ("pulp", &["offshoot-tract", "offshoot-convert"]),
     ("ssd1306", &["offshoot-device"]),
     ("tokenizers", &["offshoot-convert"]),
+    ("unicode-width", &["offshoot-device"]),
     ("tokio", &["offshoot-device", "offshoot-http", "offshoot-service"]),
     ("wasm-bindgen", &["offshoot-wasm"]),
 ];

@@ -42,6 +42,8 @@ pub use built_in::BuiltIn;
 pub use buttons::debounce::{Edge, Lines, Presses};
 #[cfg(all(feature = "buses", target_os = "linux"))]
 pub use buttons::gpio::{GpioLines, Pin, PinError};
+#[cfg(feature = "terminal")]
+pub use buttons::keyboard::Keyboard;
 pub use buttons::script::{Script, ScriptError};
 pub use camera::folder::Folder;
 pub use camera::frame_buffer::CapturedFrame;
@@ -61,7 +63,7 @@ pub use names::{NamesError, check_names};
 #[cfg(feature = "web")]
 pub use offshoot_http::{BindError, SHORTEST_TOKEN, web_address};
 pub use ports::{
-    Action, Buttons, Dark, FrameSource, Key, Led, NoButtons, NoLed, Screen, ScreenError,
+    Action, Backlog, Buttons, Dark, FrameSource, Key, Led, NoButtons, NoLed, Screen, ScreenError,
     SourceError,
 };
 #[cfg(target_os = "linux")]
@@ -74,7 +76,7 @@ pub use screen::ssd1306::Oled;
 pub use screen::st7789::{PanelGeometry, Tft};
 pub use screen::tee::Tee;
 #[cfg(feature = "terminal")]
-pub use screen::terminal::{Keyboard, Terminal};
+pub use screen::terminal::Terminal;
 pub use session::details::{Details, Times};
 pub use session::limits::{MOST_CLASSES, limits};
 pub use session::persistence::{Memory, MemoryError};

@@ -142,8 +142,30 @@ pub enum Action<'a> {
     Times,
     /// Save the screen under this name.
     Snap(&'a str),
+    /// Ask before all training samples are forgotten; any action but [`Action::Confirm`] is a no.
+    AskForget,
+    /// Say yes to the question on the screen, if there is one.
+    Confirm,
+    /// Forget all training samples without a question; the file with them is kept.
+    ForgetAll,
     /// Quit.
     Quit,
+}
+
+impl Action<'_> {
+    /// Returns true if it takes the next frame as a training sample.
+    pub fn is_lesson(&self) -> bool {
+        matches!(self, Self::Teach(_) | Self::TeachChosen | Self::TeachNothing)
+    }
+}
+
+/// Presses that have not had their frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Backlog {
+    /// Number of training samples that wait.
+    pub lessons: usize,
+    /// Number of presses that do not count, because too many wait.
+    pub left_out: usize,
 }
 
 /// Key of a test that goes through all of them.
@@ -171,6 +193,11 @@ pub trait Buttons {
     /// Returns the next press since the last frame; `None` when a frame is to be taken. A training
     /// sample takes a frame as well: later presses are for the next one.
     fn poll(&mut self) -> Option<Action<'_>>;
+
+    /// Returns the presses that wait behind a training sample.
+    fn backlog(&self) -> Backlog {
+        Backlog::default()
+    }
 
     /// Returns all keys; the first two also answer questions, with yes and no.
     fn keys(&self) -> Vec<Key> {

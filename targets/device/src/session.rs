@@ -1,6 +1,7 @@
 //! Session of a device: for each frame capture, training or inference, and display.
 
 pub(crate) mod details;
+mod forgetting;
 mod hint;
 pub(crate) mod limits;
 pub(crate) mod persistence;
@@ -18,11 +19,11 @@ use offshoot::{Answer, ClassId, Error, Extractor, Head, HeadKind, NOTHING, Repor
 use offshoot_core::head::{AskError, check_name};
 use offshoot_view::{Image, State};
 use persistence::{Memory, MemoryError};
-use places::{EMPTY, class_at, lines, ordinary, place_of, placed, shown_at};
+use places::{EMPTY, class_at, lines, ordinary, placed, shown_at};
 use smoothing::Smooth;
 
 use crate::camera::frame_buffer::CapturedFrame;
-use crate::ports::{Action, Buttons, FrameSource, Led, Screen, ScreenError};
+use crate::ports::{Action, Backlog, Buttons, FrameSource, Led, Screen, ScreenError};
 use crate::settings::Settings;
 
 /// Number of classes that are offered if none is named.
@@ -114,6 +115,14 @@ pub struct Session {
     advice: String,
     /// Class that a button without a class of its own teaches; `None` before one was chosen.
     chosen: Option<usize>,
+    /// Head before all was forgotten, until the next change.
+    forgotten: Option<Head>,
+    /// True if the screen asks whether to forget all.
+    is_asked: bool,
+    /// Presses that wait for a frame.
+    backlog: Backlog,
+    /// Number of frames of the source that came broken.
+    broken: u64,
     /// True if the source is to be reopened.
     is_gone: bool,
     shows_times: bool,
@@ -166,14 +175,15 @@ impl Session {
             hint: String::with_capacity(128),
             advice,
             chosen: None,
+            forgotten: None,
+            is_asked: false,
+            backlog: Backlog::default(),
+            broken: 0,
             is_gone: false,
             shows_times: false,
             times: Times::default(),
         };
-        if has_lost {
-            session.say(format_args!("{LOST}"));
-            session.left = LONG;
-        }
+        session.greet(has_lost);
         Ok(session)
     }
 
@@ -203,6 +213,7 @@ impl Session {
     pub fn step(&mut self, ports: &mut Ports<'_>) -> Result<Flow, SessionError> {
         let mut lesson = None;
         while let Some(action) = ports.buttons.poll() {
+            let is_asked = std::mem::take(&mut self.is_asked);
             match action {
                 Action::Quit => return Ok(Flow::End),
                 Action::Teach(class) => {
@@ -230,10 +241,15 @@ impl Session {
                 Action::Say(text) => self.say(format_args!("{text}")),
                 Action::Times => self.shows_times = !self.shows_times,
                 Action::Snap(name) => ports.screen.keep(name)?,
+                Action::AskForget => self.ask_forget(),
+                Action::Confirm if !is_asked || self.left == 0 => {}
+                Action::Confirm | Action::ForgetAll => self.forget_all(),
             }
         }
+        self.backlog = ports.buttons.backlog();
         let start = Instant::now();
         let is_seen = self.look(ports.source);
+        self.broken = ports.source.broken_frames();
         self.times.camera = start.elapsed();
         if is_seen {
             self.think(lesson)?;
@@ -312,6 +328,7 @@ impl Session {
             return self.say(format_args!("not kept: {error}"));
         }
         self.smooth.reset();
+        self.forgotten = None;
         self.newest = Some(class);
         if class != EMPTY {
             self.named = self.named.max(class + 1);
@@ -325,31 +342,6 @@ impl Session {
         let class = (self.chosen.unwrap_or(0) + 1) % classes;
         self.chosen = Some(class);
         (self.mode, self.left) = (Mode::Lesson(class), LINGER);
-    }
-
-    /// Undoes the last training sample, or the last one of a class.
-    fn undo(&mut self, of: Option<usize>) {
-        let undone = match of {
-            Some(class) if self.newest != of => {
-                let wanted = class_at(&self.head, class);
-                let samples = self.head.samples().enumerate();
-                let of_class = samples.filter(|(_, (id, _))| Some(*id) == wanted);
-                let last = of_class.last().map(|(at, _)| at);
-                last.and_then(|sample| self.head.remove_sample(sample).ok())
-            }
-            _ => self.head.undo(),
-        };
-        let Some(class) = undone else { return self.say(format_args!("Nothing to undo")) };
-        if of.is_none() || self.newest == of {
-            self.newest = None;
-        }
-        self.smooth.reset();
-        if let Some(Err(error)) = self.memory.as_mut().map(|memory| memory.save(&self.head)) {
-            return self.say(format_args!("undone, but not kept: {error}"));
-        }
-        let name = &self.settings.names[place_of(&self.head, class)];
-        say(&mut self.text, format_args!("Forgot the last {name}"));
-        (self.mode, self.left) = (Mode::Message, LINGER);
     }
 
     fn rename(&mut self, class: usize, name: &str) {
@@ -378,6 +370,8 @@ impl Session {
             }
         }
         self.settings.names[class] = name.to_string();
+        // Its names would be the old ones.
+        self.forgotten = None;
         self.named = self.named.max(class + 1);
     }
 
@@ -402,6 +396,7 @@ impl Session {
     }
 
     fn say(&mut self, what: std::fmt::Arguments<'_>) {
+        self.is_asked = false;
         say(&mut self.text, what);
         (self.mode, self.left) = (Mode::Message, LINGER);
     }

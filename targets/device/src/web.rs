@@ -18,7 +18,7 @@ use offshoot_http::{
 use offshoot_view::Screen as Snapshot;
 use shared::{Extra, Press, Shared};
 
-use crate::ports::{Action, Buttons, Screen, ScreenError};
+use crate::ports::{Action, Backlog, Buttons, Screen, ScreenError};
 use crate::session::details::Details;
 
 /// Limits of all visitors, a few megabytes together. A body is a name.
@@ -160,10 +160,16 @@ impl Buttons for Visitors {
             Press::Undo => Action::Undo,
             Press::Forget(class) => Action::Forget(class),
             Press::Next => Action::Show(None),
+            Press::ForgetAll => Action::ForgetAll,
             Press::Rename(class, name) => {
                 self.name = name;
                 Action::Rename(class, &self.name)
             }
         })
+    }
+
+    /// Presses that are left out are refused, which the page shows.
+    fn backlog(&self) -> Backlog {
+        Backlog { lessons: self.shared.lessons(), left_out: 0 }
     }
 }

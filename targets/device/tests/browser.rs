@@ -55,6 +55,7 @@ fn two_lessons_of_two_classes_are_enough_for_the_right_answer() {
     browser.audit("welcome");
     teach(&browser);
     edit(&browser);
+    forget(&browser);
     assert_eq!(browser.complaints(), [""; 0]);
 
     // The device goes away and comes back.
@@ -96,6 +97,20 @@ fn teach(browser: &Browser) {
     browser.click("#next");
     browser.wait(&Browser::text("#label"), "mug");
     browser.wait("document.querySelector('#classes > li').className", "leads");
+}
+
+/// All is forgotten after a question, and comes back by an undo.
+fn forget(browser: &Browser) {
+    browser.click("#forget-lessons");
+    browser.audit("forgetting");
+    browser.click("#forget-dialog .quiet");
+    browser.click("#forget-lessons");
+    browser.click("#forget-yes");
+    browser.wait(&Browser::text(&button(1, "count")), "not taught yet");
+    browser.wait("document.querySelector('#forget-lessons').hidden", true);
+    browser.keys("u");
+    browser.wait(&Browser::text(&button(1, "count")), "3 more");
+    browser.wait("document.querySelector('#forget-lessons').hidden", false);
 }
 
 /// Keys, undo, names, and what can be opened.

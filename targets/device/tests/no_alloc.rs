@@ -1,14 +1,17 @@
 //! The loop allocates nothing once it runs: convert, extract, teach, keep, answer, draw.
 
+use std::io::{self, Read};
 use std::path::Path;
+use std::thread;
 use std::time::Duration;
 
 use embedded_graphics::pixelcolor::{BinaryColor, Rgb565};
 use embedded_graphics::prelude::*;
 use offshoot::Extractor;
 use offshoot_device::{
-    Action, Buttons, CapturedFrame, FrameSource, Latest, Memory, NoLed, Panel, Pixels, Ports, Raw,
-    Screen, ScreenError, Session, Settings, SourceError, Tee, Turn, WebOptions, limits, serve,
+    Action, Buttons, CameraPart, CapturedFrame, FrameSource, Latest, Memory, NoLed, Panel, Piped,
+    Pixels, Ports, Raw, Screen, ScreenError, Session, Settings, SourceError, Tee, Turn, WebOptions,
+    limits, serve,
 };
 use offshoot_view::State;
 
@@ -49,6 +52,18 @@ impl FrameSource for Buffers {
 
     fn show(&mut self, name: Option<&str>) {
         self.is_light = name == Some("light");
+    }
+}
+
+/// What another program writes: raw frames without an end.
+struct Endless(u8);
+
+impl Read for Endless {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        thread::sleep(Duration::from_micros(200));
+        self.0 = self.0.wrapping_add(1);
+        bytes.fill(self.0);
+        Ok(bytes.len())
     }
 }
 
@@ -167,4 +182,10 @@ fn a_thousand_frames_take_no_memory() {
     let options = WebOptions { address: ([127, 0, 0, 1], 0).into(), token: None, has_next: false };
     let (page, _visitors) = serve(&options).unwrap();
     assert_eq!(calls(&mut session(dir.path()), &mut latest, &mut Tee(Panels::new(), page)), 0);
+
+    // With frames from a pipe.
+    let dir = tempfile::tempdir().unwrap();
+    let Ok(CameraPart::Pipe(format)) = "-:yuyv:64x48".parse() else { panic!("a pipe") };
+    let mut piped = Piped::new(Endless(0), format, Turn::Half).unwrap();
+    assert_eq!(calls(&mut session(dir.path()), &mut piped, &mut Panels::new()), 0);
 }

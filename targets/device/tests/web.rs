@@ -184,6 +184,12 @@ fn what_is_pressed_is_taught_and_told() {
         (&refused["classes"][2]["name"], &refused["state"]["is"]),
         (&"dusk".into(), &"message".into())
     );
+    for (path, lessons) in [("/forget", 0), ("/undo", 2)] {
+        let moment = visitor.press(path, "");
+        let kept = [0, 1].map(|class| moment["classes"][class]["lessons"].clone());
+        assert_eq!(kept, [lessons; 2], "{path}");
+        assert_eq!(moment["can_forget"], lessons > 0);
+    }
     assert_eq!(visitor.press("/name/1", "")["classes"][1]["name"], "light", "a name is not empty");
     let image = image::load_from_memory(&visitor.get("/picture.jpg").1).unwrap().into_rgb8();
     assert_eq!(image.dimensions(), (8, 8));

@@ -3,7 +3,8 @@
 use std::io;
 use std::time::Duration;
 
-use crate::ports::{Action, Buttons, Key};
+use super::waiting::Waiting;
+use crate::ports::{Action, Backlog, Buttons, Key};
 use crate::session::limits::MOST_CLASSES;
 
 /// Interval below which changes are bounces of the contact.
@@ -63,8 +64,6 @@ struct Press {
     changed: Option<Duration>,
     /// Time at which it was first seen down, by the other clock.
     since: Duration,
-    /// True if it went down since the last frame; it may be up again.
-    fresh: bool,
     /// True if the press is a long one and the screen shows so.
     is_long: bool,
     /// True if it teaches the empty scene; its end has no further effect.
@@ -78,14 +77,16 @@ struct Press {
 /// | two | teaches the chosen class | chooses the next class | undoes the last sample | teaches the empty scene |
 /// | more | each teaches its own class | reports | undoes the last sample | teaches the empty scene |
 ///
-/// A training sample is taken from every frame as long as its button is down, and from one if it
-/// was tapped between two frames.
+/// A training sample is taken from every frame as long as its button is down. Taps between two
+/// frames wait, in their order, for a frame each.
 #[derive(Debug)]
 pub struct Presses<L> {
     lines: L,
     presses: Vec<Press>,
-    /// Action that the last button requests.
-    due: Option<Action<'static>>,
+    /// Taps and ends of long presses.
+    waiting: Waiting,
+    /// Text on a press that lasts.
+    say: Option<Action<'static>>,
     /// True if the lines were read for this frame.
     is_read: bool,
     is_gone: bool,
@@ -105,7 +106,8 @@ impl<L: Lines> Presses<L> {
             return Err(io::Error::other(format!("{count} buttons; there are {least} to {most}")));
         }
         let presses = vec![Press::default(); count];
-        Ok(Self { lines, presses, due: None, is_read: false, is_gone: false })
+        let waiting = Waiting::new();
+        Ok(Self { lines, presses, waiting, say: None, is_read: false, is_gone: false })
     }
 
     fn last(&self) -> usize {
@@ -140,7 +142,7 @@ impl<L: Lines> Presses<L> {
                 && press.is_long
                 && !press.is_spent
             {
-                self.due = Some(Action::Say(CHOICE));
+                self.say = Some(Action::Say(CHOICE));
             }
         }
         Ok(())
@@ -153,8 +155,11 @@ impl<L: Lines> Presses<L> {
         let before = press.changed;
         (press.down, press.changed) = (down, at);
         if down {
-            (press.since, press.fresh) = (now, true);
+            press.since = now;
             (press.is_long, press.is_spent) = (false, false);
+            if line != last {
+                self.waiting.push(lesson(line, last));
+            }
         } else if line == last && !press.is_spent {
             let held = match (before, at) {
                 (Some(from), Some(to)) => to.saturating_sub(from),
@@ -162,20 +167,25 @@ impl<L: Lines> Presses<L> {
             };
             let tap = if last == 1 { Action::Choose } else { Action::Report };
             // By the text on the screen: a frame may take longer than a press.
-            self.due = Some(if held >= LONG || press.is_long { Action::Undo } else { tap });
+            let undoes = held >= LONG || press.is_long;
+            self.waiting.push(if undoes { Action::Undo } else { tap });
         }
     }
 
-    /// Returns the first button that teaches in this frame.
-    fn lesson(&mut self) -> Option<Action<'static>> {
+    /// Returns the lesson of the first button that is held.
+    fn held(&self) -> Option<Action<'static>> {
         let last = self.last();
         if self.presses[last].down && self.presses[last].is_spent {
             return Some(Action::TeachNothing);
         }
-        let class = self.presses[..last].iter().position(|press| press.down || press.fresh)?;
-        self.presses[class].fresh = false;
-        Some(if last == 1 { Action::TeachChosen } else { Action::Teach(class) })
+        let line = self.presses[..last].iter().position(|press| press.down)?;
+        Some(lesson(line, last))
     }
+}
+
+/// Returns the action of a button that teaches.
+fn lesson(line: usize, last: usize) -> Action<'static> {
+    if last == 1 { Action::TeachChosen } else { Action::Teach(line) }
 }
 
 /// Returns the letter of a button.
@@ -191,12 +201,20 @@ impl<L: Lines> Buttons for Presses<L> {
         if self.is_gone {
             return Some(Action::Quit);
         }
-        if let Some(action) = self.due.take() {
-            return Some(action);
+        if let Some(text) = self.say.take() {
+            return Some(text);
+        }
+        let next = self.waiting.pop();
+        if next.is_some_and(|action| !action.is_lesson()) {
+            return next;
         }
         // A frame is taken now, as a training sample or not.
         self.is_read = false;
-        self.lesson()
+        next.or_else(|| self.held()).or_else(|| self.waiting.complaint())
+    }
+
+    fn backlog(&self) -> Backlog {
+        self.waiting.backlog()
     }
 
     fn keys(&self) -> Vec<Key> {
@@ -204,7 +222,7 @@ impl<L: Lines> Buttons for Presses<L> {
         let mut keys: Vec<Key> = (0..last)
             .map(|line| Key {
                 order: format!("press {}", letter(line)),
-                action: if last == 1 { Action::TeachChosen } else { Action::Teach(line) },
+                action: lesson(line, last),
             })
             .collect();
         let tap = if last == 1 { Action::Choose } else { Action::Report };

@@ -28,6 +28,7 @@ enum Step {
     Undo,
     Show(String),
     Report,
+    Forget,
     Times,
     Snap(String),
 }
@@ -43,6 +44,7 @@ enum Step {
 /// | `choose` | presses the button that chooses the next class |
 /// | `look N` | takes N frames |
 /// | `undo`, `report`, `times` | presses that button; a `look` shows what came of it |
+/// | `forget all` | forgets all training samples; `undo` takes that back until the next one |
 /// | `snap NAME` | keeps what the screen shows |
 ///
 /// After the last line it quits.
@@ -108,12 +110,12 @@ fn step(words: &[&str]) -> Result<(Step, u32), String> {
         ["look", count] => (Step::Frame, frames(count)?),
         ["undo"] => (Step::Undo, 1),
         ["report"] => (Step::Report, 1),
+        ["forget", "all"] => (Step::Forget, 1),
         ["times"] => (Step::Times, 1),
         ["snap", name] => (Step::Snap(file(name)?), 1),
         _ => {
             let line = words.join(" ");
-            let known =
-                "show NAME, teach [K|nothing [N]], choose, look N, undo, report, times, snap NAME";
+            let known = "show NAME, teach [K|nothing [N]], choose, look N, undo, report, forget all, times, snap NAME";
             return Err(format!("`{line}` is none of: {known}"));
         }
     })
@@ -147,6 +149,7 @@ impl Buttons for Script {
             Step::Undo => Action::Undo,
             Step::Show(name) => Action::Show(Some(name)),
             Step::Report => Action::Report,
+            Step::Forget => Action::ForgetAll,
             Step::Times => Action::Times,
             Step::Snap(name) => Action::Snap(name),
         })

@@ -1,6 +1,6 @@
 //! Two screens at once, or two sets of buttons.
 
-use crate::ports::{Action, Buttons, Key, Screen, ScreenError};
+use crate::ports::{Action, Backlog, Buttons, Key, Screen, ScreenError};
 use crate::session::details::Details;
 
 /// Two ports in place of one: both screens are drawn, both sets of buttons are polled.
@@ -34,6 +34,15 @@ impl<A: Buttons, B: Buttons> Buttons for Tee<A, B> {
         self.0.poll().or_else(|| self.1.poll())
     }
 
+    fn backlog(&self) -> Backlog {
+        let first = self.0.backlog();
+        let second = self.1.backlog();
+        Backlog {
+            lessons: first.lessons + second.lessons,
+            left_out: first.left_out + second.left_out,
+        }
+    }
+
     fn keys(&self) -> Vec<Key> {
         self.0.keys().into_iter().chain(self.1.keys()).collect()
     }
@@ -65,6 +74,10 @@ impl<S: Screen + ?Sized> Screen for Box<S> {
 impl<B: Buttons + ?Sized> Buttons for Box<B> {
     fn poll(&mut self) -> Option<Action<'_>> {
         (**self).poll()
+    }
+
+    fn backlog(&self) -> Backlog {
+        (**self).backlog()
     }
 
     fn keys(&self) -> Vec<Key> {

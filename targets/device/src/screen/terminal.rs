@@ -1,142 +1,27 @@
-//! Terminal as keyboard and screen.
+//! Terminal as a screen.
 
 use std::io::{self, IsTerminal, Stdout, Write};
 use std::panic;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use crossterm::cursor::{Hide, MoveTo, Show};
-use crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use crossterm::style::{
     Attribute, Color, Print, ResetColor, SetAttribute, SetBackgroundColor, SetForegroundColor,
 };
 use crossterm::terminal::{
     BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen,
-    LeaveAlternateScreen, disable_raw_mode, enable_raw_mode, size,
+    LeaveAlternateScreen, disable_raw_mode, size,
 };
 use crossterm::{execute, queue};
 use offshoot::NOTHING;
 use offshoot_view::{Image, State};
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::ports::{Action, Buttons, Key, Screen, ScreenError};
-use crate::session::limits::PLACES;
-
-/// Keys as buttons: digits teach, as long as they are held; Ctrl-C, Esc and q quit.
-///
-/// The terminal is in raw mode as long as this lives; it is restored on a panic as well.
-#[derive(Debug)]
-pub struct Keyboard {
-    snaps: u32,
-    name: String,
-    /// True if this frame teaches a class; repeats of its key until the next frame are the same
-    /// press.
-    taught: bool,
-}
-
-impl Keyboard {
-    /// Takes the keyboard.
-    ///
-    /// # Errors
-    ///
-    /// An I/O error if the input is not a terminal.
-    pub fn new() -> io::Result<Self> {
-        if !io::stdin().is_terminal() {
-            return Err(io::Error::other("the input is no terminal"));
-        }
-        Self::take()
-    }
-
-    /// Takes the keyboard of the controlling terminal, while standard input is a camera's stream.
-    ///
-    /// # Errors
-    ///
-    /// An I/O error if there is no such terminal.
-    pub fn beside_stream() -> io::Result<Self> {
-        // `crossterm` reads it where the input is no terminal.
-        if !io::stdin().is_terminal() {
-            std::fs::File::options().read(true).write(true).open("/dev/tty")?;
-        }
-        Self::take()
-    }
-
-    fn take() -> io::Result<Self> {
-        restore_on_panic();
-        enable_raw_mode()?;
-        Ok(Self { snaps: 0, name: String::new(), taught: false })
-    }
-
-    fn snap(&mut self) -> Action<'_> {
-        self.snaps += 1;
-        self.name = format!("snap-{}", self.snaps);
-        Action::Snap(&self.name)
-    }
-}
-
-impl Drop for Keyboard {
-    fn drop(&mut self) {
-        // A terminal that is gone cannot be restored.
-        let _ = disable_raw_mode();
-    }
-}
-
-impl Buttons for Keyboard {
-    fn poll(&mut self) -> Option<Action<'_>> {
-        loop {
-            let waiting = match event::poll(Duration::ZERO) {
-                Ok(true) => event::read(),
-                Ok(false) => {
-                    self.taught = false;
-                    return None;
-                }
-                Err(error) => Err(error),
-            };
-            // A terminal that is gone presses no key any more.
-            let Ok(event) = waiting else { return Some(Action::Quit) };
-            let Event::Key(key) = event else { continue };
-            match action(key) {
-                Some(Action::Teach(_) | Action::TeachNothing) if self.taught => {}
-                Some(lesson @ (Action::Teach(_) | Action::TeachNothing)) => {
-                    self.taught = true;
-                    return Some(lesson);
-                }
-                Some(Action::Snap(_)) => return Some(self.snap()),
-                Some(action) => return Some(action),
-                None => {}
-            }
-        }
-    }
-
-    fn keys(&self) -> Vec<Key> {
-        Key::typed()
-    }
-
-    fn hint(&self) -> String {
-        "1-9 teach u undo q end".to_string()
-    }
-}
-
-fn action(key: KeyEvent) -> Option<Action<'static>> {
-    if key.kind == KeyEventKind::Release {
-        return None;
-    }
-    let control = key.modifiers.contains(KeyModifiers::CONTROL);
-    match key.code {
-        KeyCode::Char('c' | 'd') if control => Some(Action::Quit),
-        KeyCode::Char('q') | KeyCode::Esc => Some(Action::Quit),
-        KeyCode::Char(digit @ '1'..='9') => Some(Action::Teach(digit as usize - '1' as usize)),
-        KeyCode::Char('0') => Some(Action::TeachNothing),
-        KeyCode::Char('u') | KeyCode::Backspace => Some(Action::Undo),
-        KeyCode::Char('n' | ' ') | KeyCode::Right => Some(Action::Show(None)),
-        KeyCode::Char('r') => Some(Action::Report),
-        KeyCode::Char('t') => Some(Action::Times),
-        KeyCode::Char('s') => Some(Action::Snap("")),
-        _ => None,
-    }
-}
+use crate::ports::{Screen, ScreenError};
 
 /// Restores the terminal before the panic's message is written to it.
-fn restore_on_panic() {
+pub(crate) fn restore_on_panic() {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let before = panic::take_hook();
@@ -160,8 +45,32 @@ pub(crate) fn give_back() {
     }
 }
 
-/// Description of the keys.
-const KEYS: &str = "1-9 teach  0 nothing  u undo  n next thing  r report  t times  s keep  q end";
+/// Descriptions of the keys, the most important first.
+const KEYS: [&str; 8] = [
+    "1-9 teach",
+    "0 nothing",
+    "u undo",
+    "f forget all",
+    "r report",
+    "n next thing",
+    "t times",
+    "s keep",
+];
+
+/// Description of the key that is always named.
+const END: &str = "q end";
+
+/// Fewest columns and rows with room for the answer, two classes and the keys.
+const LEAST: (u16, u16) = (24, 6);
+
+/// Columns beside the frame: a class without its bar.
+const LINE: u16 = 22;
+
+/// Columns from which a class has a bar.
+const WITH_BAR: u16 = 30;
+
+/// Fewest columns of the frame.
+const LEAST_IMAGE: u16 = 10;
 
 const TEXT: Color = Color::Rgb { r: 0xe9, g: 0xee, b: 0xf4 };
 const DIM: Color = Color::Rgb { r: 0x83, g: 0x91, b: 0xa3 };
@@ -231,42 +140,13 @@ impl<W: Write> Terminal<W> {
                 queue!(self.buffer, Clear(ClearType::All))?;
             }
         }
-        let (columns, rows) = self.size;
         let out = &mut self.buffer;
         queue!(out, BeginSynchronizedUpdate)?;
-        header(out, moment.title, columns)?;
-        let wide = IMAGE_COLUMNS.min(columns / 2);
-        let high = IMAGE_ROWS.min(rows.saturating_sub(4));
-        let left = if moment.image.is_some() { wide + 3 } else { 1 };
-        if let Some(image) = moment.image {
-            half_blocks(out, &image, (wide, high))?;
+        if self.size.0 < LEAST.0 || self.size.1 < LEAST.1 {
+            tiny(out, moment, self.size)?;
+        } else {
+            whole(out, moment, &self.note, self.size)?;
         }
-        let room = columns.saturating_sub(left + 1);
-        let (label, tone) = label(moment);
-        let fits = usize::from(room);
-        queue!(out, SetForegroundColor(tone), SetAttribute(Attribute::Bold))?;
-        let (first, second) = wrapped(&label, fits);
-        for (row, part) in [(2, first), (3, second)] {
-            queue!(out, MoveTo(left, row), Clear(ClearType::UntilNewLine))?;
-            write!(out, "{part:.fits$}")?;
-        }
-        queue!(out, SetAttribute(Attribute::Reset))?;
-        for row in 0..PLACES as u16 {
-            queue!(out, MoveTo(left, 4 + row), Clear(ClearType::UntilNewLine))?;
-            if let Some(line) = moment.classes.get(usize::from(row)) {
-                class(out, moment, (row, line), (room, tone))?;
-            }
-        }
-        queue!(out, SetForegroundColor(LESSON))?;
-        let below = 5 + moment.classes.len() as u16;
-        let (first, second) = wrapped(moment.advice, fits);
-        for (row, part) in
-            [(below, first), (below + 1, second)].into_iter().filter(|(_, part)| !part.is_empty())
-        {
-            queue!(out, MoveTo(left, row))?;
-            write!(out, "{part:.fits$}")?;
-        }
-        footer(out, moment.hint, &self.note, self.size)?;
         queue!(out, ResetColor, EndSynchronizedUpdate)?;
         self.out.write_all(&self.buffer)?;
         self.buffer.clear();
@@ -274,12 +154,95 @@ impl<W: Write> Terminal<W> {
     }
 }
 
-/// Draws the title and the keys.
+/// Draws the large line of a terminal without room for more, and what is wrong with it.
+fn tiny(
+    out: &mut Vec<u8>,
+    moment: &offshoot_view::Screen<'_>,
+    (columns, rows): (u16, u16),
+) -> io::Result<()> {
+    let (label, tone) = label(moment);
+    let (least_columns, least_rows) = LEAST;
+    let small = format!("{columns}x{rows} is small: {least_columns}x{least_rows}");
+    queue!(out, Clear(ClearType::All))?;
+    for (row, (text, ink)) in (0..rows).zip([(&*label, tone), (small.as_str(), DIM)]) {
+        queue!(out, MoveTo(0, row), SetForegroundColor(ink), Print(cut(text, columns)))?;
+    }
+    Ok(())
+}
+
+/// Draws everything: the frame on the left if there is room for it.
+fn whole(
+    out: &mut Vec<u8>,
+    moment: &offshoot_view::Screen<'_>,
+    note: &str,
+    (columns, rows): (u16, u16),
+) -> io::Result<()> {
+    header(out, moment.title, columns)?;
+    let top = if rows < 10 { 1 } else { 2 };
+    let end = rows - 1 - u16::from(!note.is_empty());
+    let sides = (columns.saturating_sub(LINE + 4).min(columns / 2), end - top);
+    let image = moment.image.map(|image| (image, image_size(&image, sides)));
+    let image = image.filter(|(_, (wide, _))| *wide >= LEAST_IMAGE);
+    let left = image.map_or(1, |(_, (wide, _))| wide + 3);
+    let below = image.map_or(top, |(_, (_, high))| top + high);
+    for row in top..end {
+        let from = if row < below { left } else { 0 };
+        queue!(out, MoveTo(from, row), Clear(ClearType::UntilNewLine))?;
+    }
+    if let Some((image, size)) = image {
+        half_blocks(out, &image, size, top)?;
+    }
+    let room = columns - left - 1;
+    let (label, tone) = label(moment);
+    queue!(out, SetForegroundColor(tone), SetAttribute(Attribute::Bold))?;
+    // A text in place of an answer may be long.
+    let most = if moment.classes.is_empty() || image.is_none() { end - top } else { 2 };
+    let used = paragraph(out, &label, (left, top), (room, most))?;
+    queue!(out, SetAttribute(Attribute::Reset))?;
+    let first = (top + used.max(2)).min(end);
+    let shown = usize::from(end - first).min(moment.classes.len());
+    // The one that leads is among them.
+    let leader = moment.classes.iter().position(|line| leads(moment, line)).unwrap_or(0);
+    let start = (leader + 1).saturating_sub(shown);
+    for (row, (number, line)) in
+        (first..).zip(moment.classes.iter().enumerate().skip(start).take(shown))
+    {
+        queue!(out, MoveTo(left, row))?;
+        class(out, moment, (number, line), (room, tone))?;
+    }
+    queue!(out, SetForegroundColor(LESSON))?;
+    let below = first + shown as u16 + 1;
+    paragraph(out, moment.advice, (left, below), (room, end.saturating_sub(below).min(2)))?;
+    footer(out, moment.hint, note, (columns, rows))
+}
+
+/// Columns and rows of a frame in its own shape: half a cell is about as high as wide.
+fn image_size(image: &Image<'_>, (columns, rows): (u16, u16)) -> (u16, u16) {
+    let width = u64::from(image.width().max(1));
+    let height = u64::from(image.height().max(1));
+    let columns = u64::from(columns.min(IMAGE_COLUMNS));
+    let rows = u64::from(rows.min(IMAGE_ROWS));
+    let high = columns * height / (2 * width);
+    let size = if high > rows { (2 * rows * width / height, rows) } else { (columns, high) };
+    (size.0 as u16, size.1.max(1) as u16)
+}
+
+/// Draws the title and as many keys as fit.
 fn header(out: &mut Vec<u8>, title: &str, columns: u16) -> io::Result<()> {
+    let title = cut(title, columns.saturating_sub(1));
     queue!(out, MoveTo(1, 0), SetForegroundColor(TEXT), Print(title))?;
-    let fits = usize::from(columns).saturating_sub(title.len() + 4);
-    queue!(out, SetForegroundColor(DIM))?;
-    write!(out, "   {KEYS:.fits$}")
+    queue!(out, Clear(ClearType::UntilNewLine), SetForegroundColor(DIM))?;
+    let mut room = usize::from(columns).saturating_sub(title.width() + 2 + END.len() + 2);
+    let mut between = "   ";
+    for key in KEYS {
+        let Some(left) = room.checked_sub(between.len() + key.len()) else { break };
+        queue!(out, Print(between), Print(key))?;
+        (room, between) = (left, "  ");
+    }
+    if usize::from(columns) > title.width() + 2 + END.len() + 2 {
+        queue!(out, Print("  "), Print(END))?;
+    }
+    Ok(())
 }
 
 /// Draws the hint in the last row, and the note above it.
@@ -289,20 +252,52 @@ fn footer(
     note: &str,
     (columns, rows): (u16, u16),
 ) -> io::Result<()> {
-    queue!(out, MoveTo(1, rows.saturating_sub(1)), Clear(ClearType::UntilNewLine))?;
-    queue!(out, SetForegroundColor(DIM))?;
-    let fits = usize::from(columns.saturating_sub(2));
-    write!(out, "{hint:.fits$}")?;
-    // The row above is free even if the frame has its max height.
-    queue!(out, MoveTo(1, rows.saturating_sub(2)))?;
-    write!(out, "{note:.fits$}")
+    queue!(out, MoveTo(0, rows - 1), Clear(ClearType::UntilNewLine))?;
+    queue!(out, MoveTo(1, rows - 1), SetForegroundColor(DIM), Print(cut(hint, columns - 2)))?;
+    if note.is_empty() {
+        return Ok(());
+    }
+    queue!(out, MoveTo(0, rows - 2), Clear(ClearType::UntilNewLine))?;
+    queue!(out, MoveTo(1, rows - 2), Print(cut(note, columns - 2)))
 }
 
-/// Splits a text into two lines, the first of at most `width` characters and of whole words if they
-/// fit.
-fn wrapped(text: &str, width: usize) -> (&str, &str) {
-    let Some((end, _)) = text.char_indices().nth(width) else { return (text, "") };
-    let (first, second) = text.split_at(text[..end].rfind(' ').unwrap_or(end));
+/// Draws a text on as many rows as it needs and there are; returns their number.
+fn paragraph(
+    out: &mut Vec<u8>,
+    text: &str,
+    (left, top): (u16, u16),
+    (room, most): (u16, u16),
+) -> io::Result<u16> {
+    let mut rest = text;
+    let mut row = 0;
+    while !rest.is_empty() && row < most {
+        let (first, after) = wrapped(rest, room);
+        queue!(out, MoveTo(left, top + row), Print(first))?;
+        (rest, row) = (after, row + 1);
+    }
+    Ok(row)
+}
+
+/// Returns the beginning of a text that fits into columns; letters of Chinese, Japanese and Korean
+/// take two.
+fn cut(text: &str, columns: u16) -> &str {
+    let mut taken = 0;
+    let end = text.char_indices().find(|(_, letter)| {
+        taken += letter.width().unwrap_or(0);
+        taken > usize::from(columns)
+    });
+    end.map_or(text, |(end, _)| &text[..end])
+}
+
+/// Splits a text into a line that fits into columns, of whole words if they fit, and the rest.
+fn wrapped(text: &str, columns: u16) -> (&str, &str) {
+    let first = cut(text, columns);
+    if first.len() == text.len() {
+        return (text, "");
+    }
+    let is_whole = text[first.len()..].starts_with(' ');
+    let end = if is_whole { first.len() } else { first.rfind(' ').unwrap_or(first.len()) };
+    let (first, second) = text.split_at(end);
     (first, second.trim_start())
 }
 
@@ -331,22 +326,30 @@ fn label<'a>(moment: &offshoot_view::Screen<'a>) -> (std::borrow::Cow<'a, str>, 
     }
 }
 
-/// Draws number, name, bar with the threshold, probability and samples of a class.
+/// Returns true if the large line is about this class.
+fn leads(moment: &offshoot_view::Screen<'_>, line: &offshoot_view::ClassLine<'_>) -> bool {
+    match moment.state {
+        State::Teaching { class, .. } | State::Answer { class, .. } => class == line.name,
+        State::Nothing => line.name == NOTHING,
+        _ => false,
+    }
+}
+
+/// Draws number, name, bar with the threshold if there is room, probability and samples of a class.
 fn class(
     out: &mut Vec<u8>,
     moment: &offshoot_view::Screen<'_>,
-    (row, line): (u16, &offshoot_view::ClassLine<'_>),
+    (number, line): (usize, &offshoot_view::ClassLine<'_>),
     (room, tone): (u16, Color),
 ) -> io::Result<()> {
-    let leads = match moment.state {
-        State::Teaching { class, .. } | State::Answer { class, .. } => class == line.name,
-        _ => false,
-    };
-    let colour = if leads && !line.name.is_empty() { tone } else { DIM };
+    let colour = if leads(moment, line) { tone } else { DIM };
     queue!(out, SetForegroundColor(colour))?;
-    let key = if line.name == NOTHING { 0 } else { row + 1 };
-    write!(out, "{key} {:<9.9} ", line.name)?;
-    let width = room.saturating_sub(23).min(24);
+    let key = if line.name == NOTHING { 0 } else { number + 1 };
+    let wide = if room < WITH_BAR { room.saturating_sub(13) } else { 9 };
+    let name = cut(line.name, wide);
+    let padding = usize::from(wide).saturating_sub(name.width());
+    write!(out, "{key} {name}{:padding$} ", "")?;
+    let width = if room < WITH_BAR { 0 } else { room.saturating_sub(23).min(24) };
     let cells = f32::from(width);
     let filled = (line.probability * cells + 0.5) as u16;
     let mark = moment.threshold.map(|t| (t * cells) as u16);
@@ -372,9 +375,10 @@ fn half_blocks(
     out: &mut Vec<u8>,
     image: &Image<'_>,
     (columns, rows): (u16, u16),
+    top: u16,
 ) -> io::Result<()> {
     for row in 0..rows {
-        queue!(out, MoveTo(1, 2 + row))?;
+        queue!(out, MoveTo(1, top + row))?;
         for column in 0..columns {
             let above = colour_at(image, (column, 2 * row), (columns, 2 * rows));
             let below = colour_at(image, (column, 2 * row + 1), (columns, 2 * rows));
@@ -414,62 +418,185 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_are_buttons() {
-        let pressed = |code, modifiers| action(KeyEvent::new(code, modifiers));
-        let plain = |c| pressed(KeyCode::Char(c), KeyModifiers::NONE);
-        assert_eq!(plain('1'), Some(Action::Teach(0)));
-        assert_eq!(plain('9'), Some(Action::Teach(8)));
-        assert_eq!((plain('0'), plain('c')), (Some(Action::TeachNothing), None));
-        assert_eq!(pressed(KeyCode::Char('c'), KeyModifiers::CONTROL), Some(Action::Quit));
-        let mut up = KeyEvent::new(KeyCode::Char('1'), KeyModifiers::NONE);
-        up.kind = KeyEventKind::Release;
-        assert_eq!(action(up), None);
-    }
-
-    #[test]
-    fn long_texts_take_two_lines() {
+    fn long_texts_take_more_lines() {
         assert_eq!(wrapped("5 of 11 right", 20), ("5 of 11 right", ""));
         assert_eq!(wrapped("5 of 11 right", 9), ("5 of 11", "right"));
+        assert_eq!(wrapped("5 of 11 right", 7), ("5 of 11", "right"));
         assert_eq!(wrapped("unbroken", 3), ("unb", "roken"));
         assert_eq!(wrapped("\u{e4}\u{e4}\u{e4}", 2), ("\u{e4}\u{e4}", "\u{e4}"));
-        assert_eq!(wrapped("x", 0), ("", "x"));
+        // Letters of two columns.
+        assert_eq!(wrapped("\u{676f}\u{5b50}", 3), ("\u{676f}", "\u{5b50}"));
+    }
+
+    /// Rows of a terminal after these moments.
+    fn shown(
+        moments: &[offshoot_view::Screen<'_>],
+        (columns, rows): (u16, u16),
+        note: &str,
+    ) -> Vec<String> {
+        let mut out = Vec::new();
+        let mut terminal = Terminal::to(&mut out, (columns, rows)).with_note(note);
+        moments.iter().for_each(|moment| terminal.show(moment).unwrap());
+        drop(terminal);
+        let mut parser = vt100::Parser::new(rows, columns, 0);
+        parser.process(&out);
+        for row in 0..rows {
+            assert!(!parser.screen().row_wrapped(row), "row {row} of {columns}x{rows} is too long");
+        }
+        parser.screen().rows(0, columns).map(|row| row.trim_end().to_string()).collect()
+    }
+
+    const NAMES: [&str; 10] = [
+        "mug",
+        "plant",
+        "a long name of a thing",
+        "\u{676f}\u{5b50}\u{676f}\u{5b50}\u{676f}\u{5b50}",
+        "key",
+        "cube",
+        "ball",
+        "banana",
+        "thing 9",
+        NOTHING,
+    ];
+
+    fn classes(count: usize) -> Vec<ClassLine<'static>> {
+        let line = |name| ClassLine { name, samples: 5, probability: 0.93 };
+        NAMES.into_iter().take(count).map(line).collect()
     }
 
     #[test]
-    fn a_moment_is_written_in_any_size() {
-        let classes = [ClassLine { name: "mug", samples: 5, probability: 0.93 }];
+    fn forty_columns_and_twelve_rows_are_enough() {
         let rgb = [200; 3 * 16 * 12];
-        let mut moment = offshoot_view::Screen {
+        let classes = classes(3);
+        let moment = offshoot_view::Screen {
             title: "Offshoot",
             image: Image::new(16, 12, &rgb),
-            state: State::Answer { class: "mug", confidence: 0.93 },
+            state: State::Answer { class: "plant", confidence: 0.93 },
             classes: &classes,
             threshold: Some(0.6),
             advice: "",
-            hint: "1-9 teach",
+            hint: "1-9 teach u undo q end",
         };
-        for size in [(80, 24), (20, 5), (0, 0), (300, 100)] {
-            let mut out = Vec::new();
-            Terminal::to(&mut out, size).show(&moment).unwrap();
-            let text = String::from_utf8(out).unwrap();
+        let image = HALF.to_string().repeat(14);
+        let row = |text: &str| format!(" {image}  {text}");
+        let blank = String::new();
+        let answer = [
+            " Offshoot   1-9 teach  0 nothing  q end".to_string(),
+            blank.clone(),
+            row("plant  93 %"),
+            row("").trim_end().to_string(),
+            row("1 mug         93 %   5"),
+            row("2 plant       93 %   5"),
+            row("3 a long na   93 %   5"),
+            blank.clone(),
+            blank.clone(),
+            blank.clone(),
+            blank.clone(),
+            " 1-9 teach u undo q end".to_string(),
+        ];
+        assert_eq!(shown(&[moment], (40, 12), ""), answer);
+        // A long error in place of the image, and the page's address.
+        let text = "the camera's stream ended (120 frames, 3 broken); lessons are kept: start both programs again";
+        let gone = offshoot_view::Screen { image: None, state: State::Error(text), ..moment };
+        let note = "http://192.168.1.5:8080/?token=0123456789abcdef";
+        let error = [
+            " Offshoot   1-9 teach  0 nothing  q end",
+            "",
+            " the camera's stream ended (120 frames,",
+            " 3 broken); lessons are kept: start",
+            " both programs again",
+            " 1 mug       ",
+            " 2 plant     ",
+            " 3 a long na ",
+            "",
+            "",
+            " http://192.168.1.5:8080/?token=0123456",
+            " 1-9 teach u undo q end",
+        ];
+        for (found, wanted) in shown(&[moment, gone], (40, 12), note).iter().zip(error) {
             assert!(
-                text.contains("Offshoot") && (size.0 < 80 || text.contains("mug  93 %")),
-                "{text}"
+                found.starts_with(wanted) || found == wanted.trim_end(),
+                "{found} for {wanted}"
             );
         }
-        moment.state = State::Unknown;
-        moment.image = None;
-        moment.advice = "Show me something else, too: hold 2";
+    }
+
+    /// Any size and content: nothing is wider than the terminal, and the answer is there.
+    #[test]
+    fn every_size_shows_the_answer() {
+        let rgb = [200; 3 * 16 * 12];
+        let mut random = 11_u64;
+        let mut below = |most: u64| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (random >> 33) % most
+        };
+        for _ in 0..2000 {
+            let size = (1 + below(100) as u16, 1 + below(40) as u16);
+            let classes = classes(below(11) as usize);
+            let leader = classes.get(below(10) as usize).map_or("mug", |line| line.name);
+            let state = match below(4) {
+                0 => State::Answer { class: leader, confidence: 0.93 },
+                1 => State::Teaching { class: leader, count: 3, goal: 5 },
+                2 => State::Error(
+                    "no frame for 3 seconds, and a text that goes on and on, longer than any row",
+                ),
+                _ => State::Unknown,
+            };
+            let moment = offshoot_view::Screen {
+                title: "Offshoot",
+                image: Image::new(16, 12, &rgb).filter(|_| below(4) > 0),
+                state,
+                classes: &classes,
+                threshold: Some(0.6),
+                advice: if below(2) == 0 { "" } else { "Show me something else, too: hold 2" },
+                hint: "4 more for the long name of a thing",
+            };
+            let note = ["", "http://localhost:8080"][below(2) as usize];
+            let rows = shown(&[moment], size, note).join("\n");
+            let (text, _) = label(&moment);
+            let start = cut(text.split(' ').next().unwrap_or_default(), size.0.min(9));
+            assert!(rows.contains(start), "{size:?} {start}:\n{rows}");
+            let is_whole = size.0 >= LEAST.0 && size.1 >= LEAST.1;
+            assert_eq!(rows.contains("q end"), is_whole, "{size:?}:\n{rows}");
+            assert!(!is_whole || rows.contains("4 more for the long"), "{size:?}:\n{rows}");
+        }
         let mut out = Vec::new();
-        Terminal::to(&mut out, (80, 24)).show(&moment).unwrap();
-        let text = String::from_utf8(out).unwrap();
-        assert!(text.contains('?') && text.contains(MARK) && !text.contains(HALF));
-        assert!(text.contains(moment.advice), "{text}");
-        let classes = [classes[0], ClassLine { name: NOTHING, samples: 5, probability: 0.1 }];
-        let mut out = Vec::new();
-        let moment = offshoot_view::Screen { state: State::Nothing, classes: &classes, ..moment };
-        Terminal::to(&mut out, (80, 24)).show(&moment).unwrap();
-        let text = String::from_utf8(out).unwrap();
-        assert!(text.contains("1 mug") && text.contains("0 nothing"), "{text}");
+        Terminal::to(&mut out, (0, 0))
+            .show(&offshoot_view::Screen {
+                title: "",
+                image: None,
+                state: State::Unknown,
+                classes: &[],
+                threshold: None,
+                advice: "",
+                hint: "",
+            })
+            .unwrap();
+    }
+
+    #[test]
+    fn a_wide_terminal_shows_bars_advice_and_the_empty_scene() {
+        let rgb = [200; 3 * 16 * 12];
+        let line = ClassLine { name: "mug", samples: 5, probability: 0.93 };
+        let nothing = ClassLine { name: NOTHING, probability: 0.1, ..line };
+        let classes = [line, nothing];
+        let moment = offshoot_view::Screen {
+            title: "Offshoot",
+            image: Image::new(16, 12, &rgb),
+            state: State::Nothing,
+            classes: &classes,
+            threshold: Some(0.6),
+            advice: "Show me something else, too: hold 2",
+            hint: "1-9 teach",
+        };
+        let text = shown(&[moment], (80, 24), "").join("\n");
+        for part in
+            ["1 mug", "0 nothing", "Show me something else, too", "93 %   5", "f forget all"]
+        {
+            assert!(text.contains(part), "{part}:\n{text}");
+        }
+        assert!(text.contains(MARK) && text.contains(HALF), "{text}");
+        let text = shown(&[moment, offshoot_view::Screen { image: None, ..moment }], (80, 24), "");
+        assert!(!text.join("\n").contains(HALF), "an image that has gone leaves nothing behind");
     }
 }

@@ -59,6 +59,11 @@ impl Details<'_> {
         shown_at(self.head, class)
     }
 
+    /// Number of training samples of a taught class.
+    pub(crate) fn shown(&self, class: ClassId) -> u32 {
+        self.head.shown_of(class)
+    }
+
     /// Number of training samples of the empty scene.
     pub fn empty_lessons(&self) -> u32 {
         shown_at(self.head, EMPTY)

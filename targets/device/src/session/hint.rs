@@ -7,6 +7,7 @@ use super::Session;
 use super::details::Times;
 use super::limits::GOAL;
 use super::places::shown_at;
+use crate::ports::Backlog;
 
 fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
@@ -25,6 +26,13 @@ impl Session {
         });
         self.hint.clear();
         let written = match (chosen, few) {
+            _ if self.backlog.left_out > 0 => {
+                let Backlog { lessons, left_out } = self.backlog;
+                write!(self.hint, "{lessons} wait, {left_out} too many")
+            }
+            _ if self.backlog.lessons > 0 => {
+                write!(self.hint, "{} more wait", self.backlog.lessons)
+            }
             _ if self.shows_times => {
                 let Times { camera, extractor, head, screen } = self.times;
                 let camera = ms(camera);
@@ -35,6 +43,10 @@ impl Session {
                     self.hint,
                     "cam {camera:.0} eyes {extractor:.1} head {head:.1} draw {screen:.1} ms"
                 )
+                .and_then(|()| match self.broken {
+                    0 => Ok(()),
+                    broken => write!(self.hint, ", {broken} broken"),
+                })
             }
             _ if self.has_lost() => self.hint.write_str("the newest lesson was lost"),
             (Some((0, name)), None) => write!(self.hint, "{name}: {}", self.settings.hint),

@@ -9,7 +9,7 @@ use offshoot_store::{
     FILE_SECTOR, FileError, FileMedium, LoadError, OpenError, SaveError, Store, medium_size,
 };
 
-use super::limits::MOST_CLASSES;
+use super::limits::{MOST_CLASSES, limits};
 
 /// Bytes by which the limit of names grew: older files are smaller, and are still written to. Only
 /// a full head with long names does not fit them.
@@ -159,6 +159,34 @@ impl Memory {
         Ok(Some(aside))
     }
 
+    /// Renames the file and goes on with a new one that holds this head; returns the new name of the
+    /// old file. After an error everything is as it was.
+    ///
+    /// # Errors
+    ///
+    /// [`MemoryError`] if the file system reports an error.
+    pub fn start_over(
+        &mut self,
+        extractor: &Extractor,
+        head: &Head,
+    ) -> Result<PathBuf, MemoryError> {
+        let aside = free_name(&self.path).map_err(|e| MemoryError::of_file(&self.path, e))?;
+        fs::rename(&self.path, &aside).map_err(|e| MemoryError::of_file(&self.path, e))?;
+        let fresh = Self::open(&self.path, extractor, limits())
+            .and_then(|(mut memory, _)| memory.save(head).map(|()| memory));
+        match fresh {
+            Ok(fresh) => {
+                *self = fresh;
+                Ok(aside)
+            }
+            Err(error) => {
+                // What was begun under the name is replaced; the old file was open all the time.
+                let _ = fs::rename(&aside, &self.path);
+                Err(error)
+            }
+        }
+    }
+
     /// Saves the head. When this returns, it survives a power cut.
     ///
     /// # Errors
@@ -206,7 +234,6 @@ mod tests {
     use offshoot::HeadKind;
 
     use super::*;
-    use crate::session::limits::limits;
 
     #[test]
     fn files_of_before_names_became_longer_are_read_and_written() {

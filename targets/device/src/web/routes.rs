@@ -112,6 +112,7 @@ fn press(path: &str, body: &[u8]) -> Result<Press, (StatusCode, String)> {
     match (button, of) {
         ("undo", "") => Ok(Press::Undo),
         ("next", "") => Ok(Press::Next),
+        ("forget", "") => Ok(Press::ForgetAll),
         ("teach", NOTHING) => Ok(Press::TeachNothing),
         ("undo", NOTHING) => Ok(Press::Forget(EMPTY)),
         ("teach", of) => Ok(Press::Teach(class(of)?)),
@@ -122,8 +123,7 @@ fn press(path: &str, body: &[u8]) -> Result<Press, (StatusCode, String)> {
             Ok(Press::Rename(class(of)?, name.trim().to_string()))
         }
         _ => {
-            let why =
-                "there are /teach/K, /undo, /undo/K, /name/K and /next; K is from 0, or nothing";
+            let why = "there are /teach/K, /undo, /undo/K, /name/K, /forget and /next; K is from 0, or nothing";
             Err((StatusCode::NOT_FOUND, why.to_string()))
         }
     }
@@ -158,13 +158,22 @@ mod tests {
     fn buttons_have_paths() {
         assert_eq!(press("/teach/0", b"").ok(), Some(Press::Teach(0)));
         assert_eq!(press("/undo", b"").ok(), Some(Press::Undo));
+        assert_eq!(press("/forget", b"").ok(), Some(Press::ForgetAll));
         assert_eq!(press("/teach/nothing", b"").ok(), Some(Press::TeachNothing));
         assert_eq!(press("/undo/nothing", b"").ok(), Some(Press::Forget(EMPTY)));
         assert_eq!(press("/undo/8", b"").ok(), Some(Press::Forget(8)));
         assert_eq!(press("/name/1", b" cup \n").ok(), Some(Press::Rename(1, "cup".to_string())));
-        for path in
-            ["/teach/9", "/teach/", "/teach/-1", "/teach", "/undo/x", "/nothing", "/", "/next/1"]
-        {
+        for path in [
+            "/teach/9",
+            "/teach/",
+            "/teach/-1",
+            "/teach",
+            "/undo/x",
+            "/nothing",
+            "/",
+            "/next/1",
+            "/forget/1",
+        ] {
             assert_eq!(press(path, b"").unwrap_err().0, 404, "{path}");
         }
         assert_eq!(press("/name/1", b"\xff").unwrap_err().0, 400);

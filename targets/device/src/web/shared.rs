@@ -31,6 +31,7 @@ pub enum Press {
     Forget(usize),
     Rename(usize, String),
     Next,
+    ForgetAll,
 }
 
 /// Data that visitors request besides the state itself.
@@ -116,6 +117,13 @@ impl Shared {
             board.taken = waiting.number;
             Some(waiting.press)
         })
+    }
+
+    /// Number of training samples that wait.
+    pub fn lessons(&self) -> usize {
+        let board = self.board.borrow();
+        let presses = board.presses.iter().map(|waiting| &waiting.press);
+        presses.filter(|press| matches!(press, Press::Teach(_) | Press::TeachNothing)).count()
     }
 
     /// Changes the board without waking the visitors who wait for a state.

@@ -33,6 +33,8 @@ struct Snapshot<'a> {
     has_lost: bool,
     /// True if another object can be shown to the camera.
     has_next: bool,
+    /// True if there are training samples, which the page offers to forget.
+    can_forget: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -128,6 +130,7 @@ pub fn write(out: &mut Vec<u8>, screen: &Screen<'_>, inside: &mut Details<'_>, w
         report,
         has_lost: inside.has_lost(),
         has_next: wanted.has_next,
+        can_forget: inside.ids().any(|class| inside.shown(class) > 0),
     };
     out.clear();
     let written = serde_json::to_writer(out, &snapshot);

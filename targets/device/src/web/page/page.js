@@ -100,6 +100,7 @@ function show(next) {
   $('next').hidden = !next.has_next;
   $('damaged').hidden = !next.has_lost;
   $('add').hidden = !next.has_room;
+  $('forget-lessons').hidden = !next.can_forget;
   showClasses(next);
   showHeat(next.picture && isPressed('heat-button') ? next.heat : null, next.picture);
   if ($('report').open) showReport(next);
@@ -319,12 +320,20 @@ function rename(index, name) {
 $('add').addEventListener('click', () => rename(moment.classes.length, null));
 $('never').addEventListener('click', () => $('naming').close());
 $('next').addEventListener('click', () => press('/next'));
+$('forget-lessons').addEventListener('click', () => {
+  // Escape is a no, also after a yes before.
+  $('forget-dialog').returnValue = '';
+  $('forget-dialog').showModal();
+});
+$('forget-dialog').addEventListener('close', () => {
+  if ($('forget-dialog').returnValue === 'forget') press('/forget');
+});
 $('heat-button').addEventListener('click', () => {
   $('heat-button').ariaPressed = String(!isPressed('heat-button'));
 });
 
 document.addEventListener('keydown', (event) => {
-  if (event.target.matches('input') || $('naming').open || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.target.matches('input') || $('naming').open || $('forget-dialog').open || event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.key === '0') hold(NOTHING);
   else if (/^[1-9]$/.test(event.key)) hold(Number(event.key) - 1);
   else if (event.repeat) return;

@@ -1,0 +1,130 @@
+//! Lessons that are taken back, one or all; and those that a session goes on with.
+
+use std::fmt::Write;
+
+use offshoot::{Head, WhenFull};
+
+use super::places::{EMPTY, class_at, ordinary, place_of};
+use super::{LINGER, LONG, LOST, Mode, Session};
+
+impl Session {
+    /// Says which training samples the session goes on with, and whether the newest was lost.
+    pub(super) fn greet(&mut self, has_lost: bool) {
+        let mut text = String::new();
+        if has_lost {
+            text.push_str(LOST);
+        }
+        let taught = ordinary(&self.head).map(|(id, _)| id).chain(class_at(&self.head, EMPTY));
+        let taught = taught.filter(|id| self.head.shown_of(*id) > 0);
+        for (number, id) in taught.enumerate() {
+            let before = match (number, has_lost) {
+                (0, false) => "goes on with",
+                (0, true) => "; goes on with",
+                _ => ",",
+            };
+            let name = self.head.class_name(id).unwrap_or_default();
+            let written = write!(text, "{before} {name} {}", self.head.shown_of(id));
+            debug_assert!(written.is_ok(), "strings take everything");
+        }
+        if !text.is_empty() {
+            self.say(format_args!("{text}"));
+            self.left = LONG;
+        }
+    }
+
+    /// Undoes the last training sample, or the last one of a class.
+    pub(super) fn undo(&mut self, of: Option<usize>) {
+        if of.is_none() && self.forgotten.is_some() {
+            return self.take_back();
+        }
+        let undone = match of {
+            Some(class) if self.newest != of => {
+                let wanted = class_at(&self.head, class);
+                let samples = self.head.samples().enumerate();
+                let of_class = samples.filter(|(_, (id, _))| Some(*id) == wanted);
+                let last = of_class.last().map(|(at, _)| at);
+                last.and_then(|sample| self.head.remove_sample(sample).ok())
+            }
+            _ => self.head.undo(),
+        };
+        let Some(class) = undone else { return self.say(format_args!("Nothing to undo")) };
+        self.forgotten = None;
+        if of.is_none() || self.newest == of {
+            self.newest = None;
+        }
+        self.smooth.reset();
+        if let Some(Err(error)) = self.memory.as_mut().map(|memory| memory.save(&self.head)) {
+            return self.say(format_args!("undone, but not kept: {error}"));
+        }
+        let name = &self.settings.names[place_of(&self.head, class)];
+        super::say(&mut self.text, format_args!("Forgot the last {name}"));
+        (self.mode, self.left) = (Mode::Message, LINGER);
+    }
+
+    /// Asks before all training samples are forgotten.
+    pub(super) fn ask_forget(&mut self) {
+        match self.lessons() {
+            0 => self.say(format_args!("Nothing to forget")),
+            lessons => {
+                self.say(format_args!("Forget all {lessons} lessons? y: yes, else no"));
+                (self.is_asked, self.left) = (true, LONG);
+            }
+        }
+    }
+
+    /// Forgets all training samples and classes. The file that has them gets another name; until
+    /// the next change they are taken back like one.
+    pub(super) fn forget_all(&mut self) {
+        let lessons = self.lessons();
+        if lessons == 0 {
+            return self.say(format_args!("Nothing to forget"));
+        }
+        let fresh = match self.emptied() {
+            Ok(fresh) => fresh,
+            Err(error) => return self.say(format_args!("not forgotten: {error}")),
+        };
+        let kept = match &mut self.memory {
+            Some(memory) => match memory.start_over(&self.extractor, &fresh) {
+                Ok(aside) => format!(", kept as {}", aside.display()),
+                Err(error) => return self.say(format_args!("not forgotten: {error}")),
+            },
+            None => String::new(),
+        };
+        self.forgotten = Some(std::mem::replace(&mut self.head, fresh));
+        self.newest = None;
+        self.smooth.reset();
+        self.say(format_args!("Forgot all {lessons} lessons; undo takes that back{kept}"));
+        self.left = LONG;
+    }
+
+    /// Takes back that all was forgotten.
+    fn take_back(&mut self) {
+        let Some(before) = self.forgotten.take() else { return };
+        let fresh = std::mem::replace(&mut self.head, before);
+        if let Some(Err(error)) = self.memory.as_mut().map(|memory| memory.save(&self.head)) {
+            self.forgotten = Some(std::mem::replace(&mut self.head, fresh));
+            return self.say(format_args!("not taken back: {error}"));
+        }
+        self.smooth.reset();
+        let lessons = self.lessons();
+        self.say(format_args!("All {lessons} lessons are back"));
+    }
+
+    fn lessons(&self) -> u32 {
+        self.head.classes().map(|(id, _)| self.head.shown_of(id)).sum()
+    }
+
+    /// Returns a head of the same kind and settings without classes, or why there is none.
+    fn emptied(&self) -> Result<Head, String> {
+        let mut bytes = vec![0; self.head.encoded_len()];
+        self.head.encode(&mut bytes).map_err(|error| error.to_string())?;
+        let head = Head::from_bytes(&bytes, &self.extractor);
+        let mut head = head.map_err(|error| error.to_string())?;
+        // Those behind a class that is removed move up.
+        while let Some(first) = head.class_at(0) {
+            head.remove_class(first).map_err(|error| error.to_string())?;
+        }
+        head.set_when_full(WhenFull::Herding);
+        Ok(head)
+    }
+}
