@@ -111,7 +111,7 @@ const GUARDED: [(&str, &[&str]); 25] = [
     ("pulp", &["offshoot-tract", "offshoot-convert"]),
     ("ssd1306", &["offshoot-device"]),
     ("tokenizers", &["offshoot-convert"]),
-    ("unicode-width", &["offshoot-device"]),
+    ("unicode-width", &["offshoot-device", "offshoot-view"]),
     ("tokio", &["offshoot-device", "offshoot-http", "offshoot-service"]),
     ("wasm-bindgen", &["offshoot-wasm"]),
 ];

@@ -6,6 +6,10 @@
 //! usual 128 x 64, only label and bars. Colours depend on the pixel type: [`Ink`] is implemented
 //! for `Rgb565` and for `BinaryColor`.
 //!
+//! Texts are drawn in the fonts of `embedded_graphics`: Latin letters of western, central and northern
+//! Europe, Turkish and Romanian, Cyrillic and Greek (ISO 8859-1, 2, 5, 7, 9, 13 and 16). Any other
+//! letter is a frame, as wide as two letters in Chinese, Japanese and Korean.
+//!
 //! A screen is cleared before it is drawn. On a panel that shows every write immediately, draw into
 //! `embedded_graphics::framebuffer::Framebuffer` and send that, or the display flickers.
 //!

@@ -1,21 +1,20 @@
 //! Layout without a camera image: label and bars, designed for 128 x 64.
 
-use embedded_graphics::mono_font::iso_8859_1::{FONT_5X8, FONT_7X13_BOLD, FONT_10X20};
 use embedded_graphics::prelude::*;
 use embedded_graphics::primitives::Rectangle;
 
 use super::pen::{Pen, area, filled};
 use crate::ink::Ink;
 use crate::screen::{ClassLine, Screen, State};
-use crate::text::{Align, Type};
+use crate::text::{Align, Type, face};
 
 const TOP: i32 = 21;
 const ROW: i32 = 10;
 const HINT: i32 = 10;
 
-const LABEL: Type = Type::plain(&FONT_10X20);
-const SMALLER: Type = Type::plain(&FONT_7X13_BOLD);
-const SMALL: Type = Type::plain(&FONT_5X8);
+const LABEL: Type = Type::plain(face!(FONT_10X20));
+const SMALLER: Type = Type::plain(face!(FONT_7X13_BOLD));
+const SMALL: Type = Type::plain(face!(FONT_5X8));
 
 pub(crate) fn draw<D>(
     screen: &Screen<'_>,

@@ -1,15 +1,12 @@
 //! Layout with a camera image: from 176 x 168, designed for 320 x 240 and 240 x 240.
 
-use embedded_graphics::mono_font::iso_8859_1::{
-    FONT_6X12, FONT_7X13_BOLD, FONT_7X14_BOLD, FONT_9X15_BOLD, FONT_10X20,
-};
 use embedded_graphics::prelude::*;
 use embedded_graphics::primitives::{Circle, PrimitiveStyle, Rectangle};
 
 use super::pen::{Pen, area};
 use crate::ink::Ink;
 use crate::screen::{ClassLine, Screen, State};
-use crate::text::{Align, Type};
+use crate::text::{Align, Type, face};
 
 /// Smallest panel for this layout.
 pub(crate) const LEAST: Size = Size::new(176, 168);
@@ -21,12 +18,12 @@ const HINT: i32 = 24;
 const ROW: i32 = 24;
 const GAP: i32 = 8;
 
-const TITLE: Type = Type::plain(&FONT_7X14_BOLD);
+const TITLE: Type = Type::plain(face!(FONT_7X14_BOLD));
 /// Font of text that is not emphasized.
-const SMALL: Type = Type::plain(&FONT_6X12);
-const LEADER: Type = Type::plain(&FONT_7X13_BOLD);
-const LABEL: Type = Type::doubled(&FONT_9X15_BOLD);
-const LINE: Type = Type::plain(&FONT_10X20);
+const SMALL: Type = Type::plain(face!(FONT_6X12));
+const LEADER: Type = Type::plain(face!(FONT_7X13_BOLD));
+const LABEL: Type = Type::doubled(face!(FONT_9X15_BOLD));
+const LINE: Type = Type::plain(face!(FONT_10X20));
 
 /// Areas of the parts of the screen.
 struct Layout {
