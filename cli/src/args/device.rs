@@ -1,5 +1,6 @@
 //! Arguments of the commands for devices.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::num::NonZeroU8;
 use std::path::{Path, PathBuf};
@@ -7,7 +8,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use offshoot::HeadKind;
-use offshoot_device::{BuiltIn, ButtonsPart, CameraPart, LedPart, ScreenPart, Turn, web_address};
+use offshoot_device::{
+    BuiltIn, ButtonsPart, CameraPart, LedPart, PartSpecError, ScreenPart, Turn, web_address,
+};
 use offshoot_service::Address;
 
 use super::RunArgs;
@@ -41,7 +44,7 @@ pub struct TeachArgs {
     /// then those of the terminal.
     #[arg(long, value_name = "sim|DIR|FILE.mjpeg|DEVICE|-[:FORMAT:COLUMNSxROWS]",
           default_value = "sim", allow_hyphen_values = true,
-          value_parser = OsStringValueParser::new().try_map(|text| CameraPart::try_from(Path::new(&text))))]
+          value_parser = OsStringValueParser::new().try_map(parse_camera))]
     pub camera: CameraPart,
     /// Script of button presses, instead of the keyboard.
     #[arg(long, value_name = "FILE")]
@@ -207,6 +210,11 @@ pub struct DoctorArgs {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// A path need not be UTF-8.
+fn parse_camera(text: OsString) -> Result<CameraPart, PartSpecError> {
+    Path::new(&text).try_into()
 }
 
 fn parse_share(text: &str) -> Result<f32, String> {

@@ -84,6 +84,10 @@ fn buttons(args: &TeachArgs, script: Option<Script>) -> Result<Box<dyn Buttons>,
     Ok(match (script, &args.parts.buttons) {
         (Some(script), _) => Box::new(script),
         (None, Some(part)) => part.open(&args.camera)?,
+        // Beside a camera's stream keys come from the terminal, if there is one.
+        (None, None) if args.web.is_some() && matches!(args.camera, CameraPart::Pipe(_)) => {
+            ButtonsPart::Keys.open(&args.camera).unwrap_or_else(|_| Box::new(NoButtons))
+        }
         // A service has a web page and no keyboard.
         (None, None) if args.web.is_some() && !io::stdin().is_terminal() => Box::new(NoButtons),
         (None, None) => ButtonsPart::Keys.open(&args.camera)?,
