@@ -38,3 +38,20 @@ def bits(head, rng=None):
 @pytest.fixture
 def rng():
     return np.random.default_rng(1)
+
+
+@pytest.fixture
+def cluster():
+    """Ray on this machine, which Flower's simulation takes as it is."""
+    ray = pytest.importorskip("ray", reason="no ray here")
+    for last in [False, False, True]:
+        try:
+            ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+            break
+        except Exception as error:
+            # Ray waits for its own processes for 30 seconds, which a busy machine exceeds.
+            ray.shutdown()
+            if last or "timed out during startup" not in str(error):
+                raise
+    yield ray
+    ray.shutdown()

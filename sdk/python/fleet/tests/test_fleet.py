@@ -1,7 +1,5 @@
 """A fleet of fifty boards by Flower: on Ray, and in one process."""
 
-import importlib.util
-
 import numpy as np
 import pytest
 
@@ -66,8 +64,7 @@ def test_fifty_boards_in_one_process(kind, tmp_path, identity):
     script.run(grid, tmp_path, kind)
 
 
-@pytest.mark.skipif(not importlib.util.find_spec("ray"), reason="no ray here")
-def test_fifty_boards_on_ray(tmp_path):
+def test_fifty_boards_on_ray(tmp_path, cluster):
     from flwr.simulation import run_simulation
 
     server, finished = ServerApp(), []
@@ -80,10 +77,7 @@ def test_fifty_boards_on_ray(tmp_path):
         server,
         client_app(boards_in(str(tmp_path))),
         script.BOARDS,
-        backend_config={
-            "client_resources": {"num_cpus": 1, "num_gpus": 0},
-            "init_args": {"num_cpus": 2, "include_dashboard": False},
-        },
+        backend_config={"client_resources": {"num_cpus": 1, "num_gpus": 0}},
     )
     assert len(finished) == 1, "the server's program failed: see above"
 
