@@ -105,10 +105,8 @@ impl Head {
     /// I/O errors of the file system; the old file is then still there.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         let path = path.as_ref();
-        let mut bytes = vec![0; self.0.encoded_len()];
-        let length = self.0.encode(&mut bytes).map_err(|e| Error::at(e, path))?;
         let fresh = beside(path);
-        let written = write_durably(&fresh, path, &bytes[..length]);
+        let written = write_durably(&fresh, path, &self.to_bytes());
         if written.is_err() {
             // The error is what the caller must know; a leftover is replaced by the next save.
             let _ = fs::remove_file(&fresh);
@@ -153,9 +151,10 @@ impl Head {
     /// # let mut head = Head::new(HeadKind::Auto, &extractor, Limits { classes: 1, samples: 1 })?;
     /// # let class = head.add_class("grey")?;
     /// # head.add_sample(class, extractor.embed(&Frame::rgb(8, 8, &[100; 192])?)?)?;
-    /// let mut bytes = vec![0; head.encoded_len()];
-    /// let length = head.encode(&mut bytes)?;
-    /// let again = Head::from_bytes(&bytes[..length], &extractor)?;
+    /// // As long as a record of the store.
+    /// let mut record = [0; 4096];
+    /// let length = head.encode(&mut record)?;
+    /// let again = Head::from_bytes(&record[..length], &extractor)?;
     /// assert_eq!(again.sample_count(), 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -166,8 +165,33 @@ impl Head {
         self.0.encode(out)
     }
 
-    /// Makes the head that [`Head::encode`] wrote, as a device keeps it in `offshoot-store`;
-    /// it was taught on this extractor's package.
+    /// Returns the content of the file that [`Head::save`] writes: what [`Head::encode`] writes, in
+    /// memory of its own.
+    ///
+    /// ```
+    /// # use offshoot::{Extractor, Frame, Head, HeadKind, Limits};
+    /// # let mut extractor = Extractor::open("tests/tiny.offshoot")?;
+    /// # let mut head = Head::new(HeadKind::Auto, &extractor, Limits { classes: 1, samples: 1 })?;
+    /// # let class = head.add_class("grey")?;
+    /// # head.add_sample(class, extractor.embed(&Frame::rgb(8, 8, &[100; 192])?)?)?;
+    /// let again = Head::from_bytes(&head.to_bytes(), &extractor)?;
+    /// assert_eq!(again.sample_count(), head.sample_count());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = vec![0; self.encoded_len()];
+        let written = self.encode(&mut bytes);
+        debug_assert_eq!(
+            written,
+            Ok(bytes.len()),
+            "the buffer has the length that the head states"
+        );
+        bytes
+    }
+
+    /// Makes the head of [`Head::to_bytes`] or [`Head::encode`], as a device keeps it in
+    /// `offshoot-store`; it was taught on this extractor's package.
     ///
     /// # Errors
     /// Bytes that are damaged or belong to another package.
@@ -175,8 +199,8 @@ impl Head {
         Ok(Self::decoded(bytes, Some(extractor.id()))?)
     }
 
-    /// Makes the head that [`Head::encode`] wrote without its package: to look at it, to merge it,
-    /// to copy it. [`Head::from_bytes`] is for answers.
+    /// Makes the head of [`Head::to_bytes`] or [`Head::encode`] without its package: to look at it,
+    /// to merge it, to copy it. [`Head::from_bytes`] is for answers.
     ///
     /// ```
     /// # use offshoot::{Embedding, Head, HeadKind, Limits, PackageId};
@@ -184,9 +208,7 @@ impl Head {
     /// # let mut head = Head::for_embeddings(HeadKind::Ridge, 3, PackageId::new([7; 32]), limits)?;
     /// # let mug = head.add_class("mug")?;
     /// # head.add_sample(mug, Embedding::Float(&[0.1, 0.9, 0.3]))?;
-    /// let mut bytes = vec![0; head.encoded_len()];
-    /// head.encode(&mut bytes)?;
-    /// let copy = Head::decode(&bytes)?;
+    /// let copy = Head::decode(&head.to_bytes())?;
     /// assert_eq!(copy.samples_of(mug), 1);
     /// # Ok::<(), offshoot::Error>(())
     /// ```

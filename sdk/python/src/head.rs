@@ -142,7 +142,7 @@ impl Head {
 
     /// Returns the head's bytes: its samples and settings, the same for the same training data.
     fn to_bytes<'py>(&self, py: Python<'py>) -> Outcome<Bound<'py, PyBytes>> {
-        Ok(PyBytes::new(py, &self.encoded(py)?))
+        Ok(PyBytes::new(py, &self.with(py, |head| head.to_bytes())))
     }
 
     /// Makes the head of ``to_bytes``; with an extractor only one that was taught on its package.
@@ -430,17 +430,8 @@ impl Head {
         })
     }
 
-    fn encoded(&self, py: Python<'_>) -> Outcome<Vec<u8>> {
-        self.with(py, |head| {
-            let mut bytes = vec![0; head.encoded_len()];
-            let length = head.encode(&mut bytes)?;
-            bytes.truncate(length);
-            Ok(bytes)
-        })
-    }
-
     fn copied(&self, py: Python<'_>) -> Outcome<offshoot::Head> {
-        let bytes = self.encoded(py)?;
+        let bytes = self.with(py, |head| head.to_bytes());
         Ok(py.detach(|| offshoot::Head::decode(&bytes))?)
     }
 }

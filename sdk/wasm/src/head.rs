@@ -4,14 +4,12 @@ mod ask;
 mod edit;
 mod settings;
 
-use offshoot::{ClassId, EditError, HeadError, HeadKind, Limits};
-use offshoot_core::head::Record;
+use offshoot::{ClassId, EditError, HeadKind, Limits};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::argument::{Options, Outcome, whole};
 use crate::extractor::Extractor;
-use crate::pixels::lacking;
 
 /// Limits of a head for which none are given: those of a device.
 const LIMITS: Limits = Limits { classes: 10, samples: 180 };
@@ -35,13 +33,6 @@ impl Head {
     }
 }
 
-/// Checks that there is memory for a head, which is reserved once and then as a whole.
-fn check_memory(kind: HeadKind, dim: usize, limits: Limits) -> Outcome<()> {
-    let words = limits.words(kind, dim)?;
-    let need = words.saturating_mul(size_of::<u32>());
-    Vec::<u32>::new().try_reserve_exact(words).map_err(|_| lacking("head", need))
-}
-
 #[wasm_bindgen]
 impl Head {
     /// Makes an empty head for the extractor's embeddings. All memory is reserved here.
@@ -59,31 +50,20 @@ impl Head {
             classes: options.count("classes")?.unwrap_or(LIMITS.classes),
             samples: options.count("samples")?.unwrap_or(LIMITS.samples),
         };
-        check_memory(kind, extractor.inner().embedding_dim(), limits)?;
         Ok(Self(offshoot::Head::new(kind, extractor.inner(), limits)?))
     }
 
     /// Returns the bytes of the head: those of a head file, which devices load.
-    ///
-    /// # Errors
-    /// None in practice: the buffer has the length that the head states.
-    pub fn encode(&self) -> Outcome<Vec<u8>> {
-        let mut bytes = vec![0; self.0.encoded_len()];
-        let length = self.0.encode(&mut bytes)?;
-        bytes.truncate(length);
-        Ok(bytes)
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        self.0.to_bytes()
     }
 
     /// Makes the head that [`Head::encode`] wrote, or a device saved.
     ///
     /// # Errors
     /// Bytes that are damaged or no head, a head of another package, too little memory.
-    pub fn decode(bytes: Vec<u8>, extractor: &Extractor) -> Outcome<Self> {
-        let record = Record::open(&bytes)?;
-        if record.package_id() != extractor.inner().id() {
-            return Err(HeadError::OtherPackage.into());
-        }
-        check_memory(record.kind(), record.dim(), record.limits())?;
-        Ok(Self(offshoot::Head::from_bytes(&bytes, extractor.inner())?))
+    pub fn decode(bytes: &[u8], extractor: &Extractor) -> Outcome<Self> {
+        Ok(Self(offshoot::Head::from_bytes(bytes, extractor.inner())?))
     }
 }

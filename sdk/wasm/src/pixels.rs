@@ -91,15 +91,12 @@ impl Room {
 fn reserve(buffer: &mut Vec<u8>, need: usize) -> Outcome<()> {
     if buffer.len() < need {
         let more = need - buffer.len();
-        buffer.try_reserve_exact(more).map_err(|_| lacking("frame", need))?;
+        buffer.try_reserve_exact(more).map_err(|_| {
+            JsError::new(&format!("not enough memory: the frame needs {need} bytes"))
+        })?;
     }
     buffer.resize(need, 0);
     Ok(())
-}
-
-/// Returns the error of memory that the browser does not give.
-pub fn lacking(what: &str, need: usize) -> JsError {
-    JsError::new(&format!("not enough memory: the {what} needs {need} bytes"))
 }
 
 fn short(need: usize, have: u32) -> Result<(), FrameError> {

@@ -48,9 +48,7 @@ fn results(out: &mut String, name: &str, file: &str) {
         head.add_sample(classes[sample as usize % 3], embedding).unwrap();
     }
     head.fit().unwrap();
-    let mut bytes = vec![0; head.encoded_len()];
-    let length = head.encode(&mut bytes).unwrap();
-    writeln!(out, "{name} head {}", hex(bytes[..length].iter().copied())).unwrap();
+    writeln!(out, "{name} head {}", hex(head.to_bytes())).unwrap();
     let mut probabilities = [0.0; 3];
     let rgb = pixels(99, 3 * 32 * 32);
     let embedding = extractor.embed(&Frame::rgb(32, 32, &rgb).unwrap()).unwrap();

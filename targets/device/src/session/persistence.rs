@@ -246,10 +246,8 @@ mod tests {
         assert_ne!(size(before), size(most), "else there is nothing to test");
         let mut head = Head::new(HeadKind::Auto, &extractor, limits()).unwrap();
         head.add_class("mug").unwrap();
-        let mut bytes = vec![0; head.encoded_len()];
-        head.encode(&mut bytes).unwrap();
         let mut store = Store::open(FileMedium::open(&path, size(before)).unwrap()).unwrap();
-        store.save(&bytes).unwrap();
+        store.save(&head.to_bytes()).unwrap();
         drop(store);
         let (mut memory, read) = Memory::open(&path, &extractor, limits()).unwrap();
         assert_eq!(read.unwrap().class_count(), 1);
