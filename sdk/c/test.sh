@@ -96,10 +96,9 @@ for language in "${languages[@]}"; do
 done
 
 step 'the bits of the Rust crate'
-cargo run -p offshoot-c --example digest "$sprout" >"$work/rust"
-compile c "$work/digest" "$here/tests/programs/digest.c"
-"$work/digest" "$sprout" | diff "$work/rust" -
-wc -l <"$work/rust"
+for language in "${languages[@]}"; do
+    CC=$cc CXX=$cxx tests/doors.sh "$language=$prefix"
+done
 
 step 'the manual'
 # snippet LANGUAGE: the programs between fences, each to a file of its own.
@@ -196,8 +195,7 @@ if have "${tools[0]}" && have "${tools[1]}"; then
     prefix=$work/board cc=${tools[0]} cxx=aarch64-linux-gnu-g++
     link=(-L"$prefix/lib" -loffshoot)
     run=(qemu-aarch64 -L /usr/aarch64-linux-gnu -E "LD_LIBRARY_PATH=$prefix/lib")
-    compile c "$work/digest" "$here/tests/programs/digest.c"
-    "${run[@]}" "$work/digest" "$sprout" | diff "$work/rust" -
+    CC=$cc OFFSHOOT_RUN=${run[*]} tests/doors.sh "c=$prefix"
     for language in c cpp; do
         [[ $language == c ]] || have "$cxx" || { skip "C++ on $triple: no $cxx here" && continue; }
         compile "$language" "$work/board.$language" "$here/tests/programs/program.$language"

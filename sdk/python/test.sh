@@ -29,17 +29,12 @@ env=$work/env/bin
 
 target=${CARGO_TARGET_DIR:-$root/target}
 export CARGO_TARGET_DIR=$target
-# The workspace's tests have built it already.
-numbers=$target/debug/examples/same_numbers
-[[ -x $numbers ]] || cargo build -q --manifest-path "$root/Cargo.toml" -p offshoot --example same_numbers \
-    --no-default-features --features png
-"$numbers" "$root/models/sprout/sprout.offshoot" >"$work/numbers"
-export OFFSHOOT_NUMBERS=$work/numbers
 
 tested() {
     "$env/pip" install -q --force-reinstall --no-deps "$1"
     # Not from the folder of the sources, which have no compiled module.
     (cd "$work" && "$env/python" -m pytest -q -p no:cacheprovider "$folder/tests" "${@:2}")
+    "$root/tests/doors.sh" "python=$env/python"
 }
 
 if [[ $convert ]]; then

@@ -32,7 +32,7 @@ def rng():
 
 
 def made(seed, length):
-    """The bytes of `same_numbers.rs`."""
+    """Bytes by a formula."""
     at = np.arange(length, dtype=np.uint32) + np.uint32(seed)
     with np.errstate(over="ignore"):
         return ((at * np.uint32(2_654_435_761)) >> np.uint32(24)).astype(np.uint8)

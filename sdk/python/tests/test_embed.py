@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import offshoot
+from conftest import made
 
 PIL = pytest.importorskip("PIL.Image")
 
@@ -189,3 +190,13 @@ def test_the_manifest_describes_the_package(extractor):
     assert manifest.id == extractor.id
     assert (manifest.width, manifest.height, manifest.takes_text) == (96, 96, False)
     assert extractor.memory.arena > 0
+
+
+@pytest.mark.parametrize("isa", offshoot.instruction_sets())
+@pytest.mark.parametrize("threads", [1, 3])
+def test_every_kernel_gives_the_same(extractor, isa, threads):
+    other = offshoot.Extractor("sprout.offshoot", isa=isa, threads=threads)
+    assert (other.isa, other.threads) == (isa, threads)
+    frame = made(3, 3 * 50 * 60).reshape(50, 60, 3)
+    assert other.embed(frame) == extractor.embed(frame)
+    assert other.verify() == extractor.verify() and extractor.verify().ok
