@@ -48,6 +48,7 @@ const ARROWS: [(&str, &[&str], &[&str]); 18] = [
             "offshoot",
             "offshoot-core",
             "offshoot-http",
+            "offshoot-service",
             "offshoot-simulator",
             "offshoot-store",
             "offshoot-view",

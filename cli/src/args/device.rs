@@ -60,6 +60,10 @@ pub struct TeachArgs {
     /// is required, which is part of the URL printed (OFFSHOOT_TOKEN in the environment sets it).
     #[arg(long, value_name = "[ADDR:]PORT", value_parser = web_address)]
     pub web: Option<SocketAddr>,
+    /// Address of answers and teaching for other programs: a port of this machine, an address with
+    /// a token, or unix:PATH. GET /openapi.yaml is the contract.
+    #[arg(long, value_name = "[ADDR:]PORT|unix:PATH", value_parser = Address::parse)]
+    pub api: Option<Address>,
     /// Names of the classes, in the order of their keys.
     #[arg(long, value_name = "A,B,C", value_delimiter = ',')]
     pub names: Vec<String>,

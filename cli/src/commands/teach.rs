@@ -7,8 +7,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use offshoot_device::{
-    Bench, Buttons, ButtonsPart, CameraPart, DeviceError, Ending, NoButtons, Page, PartError,
-    Screen, ScreenPart, Script, Settings, Tee, Terminal, Visitors, WebOptions, serve,
+    ApiOptions, Bench, Buttons, ButtonsPart, CameraPart, DeviceError, Ending, NoButtons, Page,
+    PartError, Screen, ScreenPart, Script, Settings, Tee, Terminal, Visitors, WebOptions, serve,
+    serve_api,
 };
 
 use super::shared::open_or_built_in;
@@ -46,10 +47,18 @@ pub(super) fn run(args: &TeachArgs) -> Result<(), CommandError> {
         // Declared in this order, so that the terminal is restored before anything is printed.
         let web = args.web.map(|address| page(address, &bench.camera)).transpose()?;
         let url = web.as_ref().map(|(page, _)| page.url());
+        let api = args.api.clone().map(|address| serve_api(&ApiOptions::new(address)));
+        let api = api.transpose().map_err(DeviceError::from)?;
+        if let Some((feed, _)) = &api {
+            println!("listening on {}", feed.url());
+        }
         let mut buttons = buttons(args, script)?;
         let mut screen = screen(args, url)?;
         if let Some((page, visitors)) = web {
             (buttons, screen) = (Box::new(Tee(buttons, visitors)), Box::new(Tee(screen, page)));
+        }
+        if let Some((feed, callers)) = api {
+            (buttons, screen) = (Box::new(Tee(buttons, callers)), Box::new(Tee(screen, feed)));
         }
         bench.teach(extractor, remembered, &mut Tee(&ending, buttons), &mut *screen)?
     };
@@ -81,15 +90,16 @@ fn page(address: SocketAddr, camera: &CameraPart) -> Result<(Page, Visitors), Co
 }
 
 fn buttons(args: &TeachArgs, script: Option<Script>) -> Result<Box<dyn Buttons>, CommandError> {
+    let is_served = args.web.is_some() || args.api.is_some();
     Ok(match (script, &args.parts.buttons) {
         (Some(script), _) => Box::new(script),
         (None, Some(part)) => part.open(&args.camera)?,
         // Beside a camera's stream keys come from the terminal, if there is one.
-        (None, None) if args.web.is_some() && matches!(args.camera, CameraPart::Pipe(_)) => {
+        (None, None) if is_served && matches!(args.camera, CameraPart::Pipe(_)) => {
             ButtonsPart::Keys.open(&args.camera).unwrap_or_else(|_| Box::new(NoButtons))
         }
-        // A service has a web page and no keyboard.
-        (None, None) if args.web.is_some() && !io::stdin().is_terminal() => Box::new(NoButtons),
+        // A service has a web page or programs, and no keyboard.
+        (None, None) if is_served && !io::stdin().is_terminal() => Box::new(NoButtons),
         (None, None) => ButtonsPart::Keys.open(&args.camera)?,
     })
 }

@@ -69,6 +69,7 @@ usage:
         [--names A,B] [--threshold 0.6] [--threads 1] [--memory FILE] [--script FILE]
         [--start-anew]                            without samples; the old FILE gets another name
         [--web [ADDR:]PORT]                       web page; with a token unless local only
+        [--api [ADDR:]PORT|unix:PATH]             answers and teaching for other programs
         [--testui]                                test buttons, light and screen instead
 "
     ),

@@ -8,8 +8,8 @@
 //! | Port | Real | Simulated |
 //! |---|---|---|
 //! | [`FrameSource`] | `Camera` (V4L2, feature `v4l`), by [`Latest`] the newest frame only; [`Piped`] | [`Simulated`], [`Folder`], [`Video`] |
-//! | [`Buttons`] | `Presses` on `GpioLines` (feature `buses`), `Keyboard` (`terminal`), `Visitors` (`web`) | [`Script`], [`NoButtons`] |
-//! | [`Screen`] | `Oled` (SSD1306), `Tft` (ST7789; both `buses`), `Framebuffer`, `Terminal` (`terminal`), `Page` (`web`) | [`Images`] (PNG), [`Dark`] |
+//! | [`Buttons`] | `Presses` on `GpioLines` (feature `buses`), `Keyboard` (`terminal`), `Visitors`, `Callers` (`web`) | [`Script`], [`NoButtons`] |
+//! | [`Screen`] | `Oled` (SSD1306), `Tft` (ST7789; both `buses`), `Framebuffer`, `Terminal` (`terminal`), `Page`, `Feed` (`web`) | [`Images`] (PNG), [`Dark`] |
 //! | [`Led`] | `Pin` (`buses`) | [`NoLed`] |
 //!
 //! Parts of a device are given as text ([`CameraPart`], [`ButtonsPart`], [`ScreenPart`],
@@ -61,10 +61,10 @@ pub use diagnostics::test_ui::{TestPorts, Tested, test_ui};
 pub use ending::Ending;
 pub use names::{NamesError, check_names};
 #[cfg(feature = "web")]
-pub use offshoot_http::{BindError, SHORTEST_TOKEN, web_address};
+pub use offshoot_http::{Address, BindError, SHORTEST_TOKEN, web_address};
 pub use ports::{
-    Action, Backlog, Buttons, Dark, FrameSource, Key, Led, NoButtons, NoLed, Screen, ScreenError,
-    SourceError,
+    Action, Backlog, Buttons, Change, Dark, FrameSource, Key, Led, NoButtons, NoLed, Refused, Screen,
+    ScreenError, SourceError,
 };
 #[cfg(target_os = "linux")]
 pub use screen::framebuffer::Framebuffer;
@@ -90,4 +90,4 @@ pub use setup::part_spec::{
     ButtonsPart, CameraPart, LedPart, PartSpecError, Pull, ScreenPart, St7789,
 };
 #[cfg(feature = "web")]
-pub use web::{Page, Visitors, WebError, WebOptions, serve};
+pub use web::{ApiOptions, Callers, Feed, Page, Visitors, WebError, WebOptions, serve, serve_api};

@@ -3,9 +3,12 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use offshoot::ClassError;
+
 use crate::camera::frame_buffer::CapturedFrame;
 use crate::camera::pixels::PixelError;
 use crate::session::details::Details;
+use crate::session::limits::MOST_CLASSES;
 
 /// Reason why there is no frame.
 #[derive(Debug, thiserror::Error)]
@@ -124,12 +127,16 @@ pub enum Action<'a> {
     TeachChosen,
     /// Teach this frame as the empty scene.
     TeachNothing,
+    /// Teach this frame as the class of that name; a new one takes a free place.
+    TeachNamed(&'a str),
     /// Choose the next class.
     Choose,
     /// Undo the last training sample.
     Undo,
     /// Remove the newest training sample of this class.
     Forget(usize),
+    /// Remove the class of that name with its training samples.
+    Remove(&'a str),
     /// Rename a class, taught or not.
     Rename(usize, &'a str),
     /// Show this object, or the next one, to the simulated camera.
@@ -168,6 +175,43 @@ pub struct Backlog {
     pub left_out: usize,
 }
 
+/// Change of the head by an action, with the name of the class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change<'a> {
+    /// A training sample was added.
+    Taught(&'a str),
+    /// A training sample was taken back.
+    Undone(&'a str),
+    /// A class was removed with its training samples.
+    Removed(&'a str),
+    /// All training samples that were forgotten are back.
+    Restored,
+}
+
+/// Reason why an action had no effect.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refused {
+    /// There is no training sample, or none of that class.
+    #[error("Nothing to undo")]
+    NothingToUndo,
+    /// No class of that name was taught.
+    #[error("no class `{0}` was taught")]
+    NoSuchClass(String),
+    /// A new class has no place.
+    #[error("all {MOST_CLASSES} classes are taken; remove one first")]
+    Full,
+    /// There was no frame to teach.
+    #[error("the camera gives no frame; try again later")]
+    NoFrame,
+    /// The name is not valid.
+    #[error(transparent)]
+    Name(#[from] ClassError),
+    /// The training samples could not be saved, or the sample not be added.
+    #[error("{0}")]
+    Other(String),
+}
+
 /// Key of a test that goes through all of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key {
@@ -198,6 +242,10 @@ pub trait Buttons {
     fn backlog(&self) -> Backlog {
         Backlog::default()
     }
+
+    /// Hears the outcome of an action that teaches, takes back or removes; the last one of `poll` or
+    /// another one's.
+    fn done(&mut self, _outcome: Result<Change<'_>, &Refused>) {}
 
     /// Returns all keys; the first two also answer questions, with yes and no.
     fn keys(&self) -> Vec<Key> {

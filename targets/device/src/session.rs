@@ -1,7 +1,9 @@
 //! Session of a device: for each frame capture, training or inference, and display.
 
+mod by_name;
 pub(crate) mod details;
 mod forgetting;
+mod held_out;
 mod hint;
 pub(crate) mod limits;
 pub(crate) mod persistence;
@@ -13,9 +15,10 @@ use std::fmt::Write;
 use std::thread;
 use std::time::Instant;
 
+use by_name::Done;
 use details::{Details, Times};
 use limits::{GOAL, MOST_CLASSES, PLACES, limits};
-use offshoot::{Answer, ClassId, Error, Extractor, Head, HeadKind, NOTHING, Report, WhenFull};
+use offshoot::{Answer, Error, Extractor, Head, HeadKind, NOTHING, WhenFull};
 use offshoot_core::head::{AskError, check_name};
 use offshoot_view::{Image, State};
 use persistence::{Memory, MemoryError};
@@ -23,7 +26,7 @@ use places::{EMPTY, class_at, lines, ordinary, placed, shown_at};
 use smoothing::Smooth;
 
 use crate::camera::frame_buffer::CapturedFrame;
-use crate::ports::{Action, Backlog, Buttons, FrameSource, Led, Screen, ScreenError};
+use crate::ports::{Action, Backlog, Buttons, FrameSource, Led, Refused, Screen, ScreenError};
 use crate::settings::Settings;
 
 /// Number of classes that are offered if none is named.
@@ -127,6 +130,8 @@ pub struct Session {
     is_gone: bool,
     shows_times: bool,
     times: Times,
+    /// Outcome of the last action, until the buttons hear it.
+    outcome: Option<Result<Done, Refused>>,
 }
 
 impl Session {
@@ -182,6 +187,7 @@ impl Session {
             is_gone: false,
             shows_times: false,
             times: Times::default(),
+            outcome: None,
         };
         session.greet(has_lost);
         Ok(session)
@@ -228,6 +234,14 @@ impl Session {
                     lesson = Some(*self.chosen.get_or_insert(0));
                     break;
                 }
+                Action::TeachNamed(name) => match self.place_named(name) {
+                    Ok(place) => {
+                        lesson = Some(place);
+                        break;
+                    }
+                    Err(refused) => self.refuse(refused),
+                },
+                Action::Remove(name) => self.remove(name),
                 Action::Choose => self.choose(),
                 Action::Undo => self.undo(None),
                 Action::Forget(class) => self.undo(Some(class)),
@@ -245,6 +259,7 @@ impl Session {
                 Action::Confirm if !is_asked || self.left == 0 => {}
                 Action::Confirm | Action::ForgetAll => self.forget_all(),
             }
+            self.pass_on(ports.buttons);
         }
         self.backlog = ports.buttons.backlog();
         let start = Instant::now();
@@ -253,6 +268,10 @@ impl Session {
         self.times.camera = start.elapsed();
         if is_seen {
             self.think(lesson)?;
+        }
+        if lesson.is_some() {
+            self.outcome.get_or_insert(Err(Refused::NoFrame));
+            self.pass_on(ports.buttons);
         }
         ports.led.set(is_seen && self.recognized().is_some_and(|(place, _)| place != EMPTY));
         let start = Instant::now();
@@ -321,12 +340,13 @@ impl Session {
     /// Saves a training sample, which counts from then on; one that cannot be saved is undone.
     fn keep(&mut self, class: usize, taught: Result<(), Error>) {
         if let Err(error) = taught {
-            return self.say(format_args!("{error}"));
+            return self.refuse(Refused::Other(error.to_string()));
         }
         if let Some(Err(error)) = self.memory.as_mut().map(|memory| memory.save(&self.head)) {
             self.head.undo();
-            return self.say(format_args!("not kept: {error}"));
+            return self.refuse(Refused::Other(format!("not kept: {error}")));
         }
+        self.outcome = Some(Ok(Done::Taught(class)));
         self.smooth.reset();
         self.forgotten = None;
         self.newest = Some(class);
@@ -373,26 +393,6 @@ impl Session {
         // Its names would be the old ones.
         self.forgotten = None;
         self.named = self.named.max(class + 1);
-    }
-
-    fn report(&mut self) {
-        let classes: [Option<ClassId>; PLACES] =
-            std::array::from_fn(|place| class_at(&self.head, place));
-        let report = match self.head.fit().and_then(|_| self.head.report()) {
-            Ok(report) if report.asked() > 0 => report,
-            Ok(_) => return self.say(format_args!("Nothing to ask yet: teach two of a class")),
-            Err(error) => return self.say(format_args!("{error}")),
-        };
-        for (share, own) in self.shares.iter_mut().zip(classes) {
-            let all: usize = classes.iter().map(|said| confusion(&report, own, *said)).sum();
-            *share = confusion(&report, own, own) as f32 / all.max(1) as f32;
-        }
-        self.text.clear();
-        let written = report.advice().next().map_or(Ok(()), |advice| write!(self.text, "{advice}"));
-        debug_assert!(written.is_ok(), "strings take everything");
-        let right = report.right() as u32;
-        let asked = report.asked() as u32;
-        (self.mode, self.left) = (Mode::Report { right, asked }, 2 * LINGER);
     }
 
     fn say(&mut self, what: std::fmt::Arguments<'_>) {
@@ -449,25 +449,19 @@ impl Session {
             hint: &self.hint,
         };
         screen.show(&moment)?;
-        let (likeliest, mean) = self.smooth.best();
         screen.explain(
             &moment,
             &mut Details {
                 extractor: &self.extractor,
                 head: &mut self.head,
                 names: &names[..self.named.max(FEWEST)],
-                likeliest: (mean > 0.0 && likeliest != EMPTY).then_some(likeliest),
+                best: self.smooth.is_started().then(|| self.smooth.best()),
                 times: self.times,
                 has_lost: self.memory.as_ref().is_some_and(Memory::has_lost),
             },
         );
         Ok(())
     }
-}
-
-/// Returns the number of samples of one class that were taken for another.
-fn confusion(report: &Report<'_>, own: Option<ClassId>, said: Option<ClassId>) -> usize {
-    own.zip(said).map_or(0, |(own, said)| report.confusion(own, said))
 }
 
 fn say(text: &mut String, what: std::fmt::Arguments<'_>) {

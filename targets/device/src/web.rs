@@ -4,6 +4,7 @@
 //! server's thread sends it to the visitors. States are copied, written as JSON and allocated only
 //! while the page is viewed.
 
+mod api;
 mod routes;
 mod shared;
 mod snapshot;
@@ -12,6 +13,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use api::{ApiOptions, Callers, Feed, serve_api};
 use offshoot_http::{
     Address, BindError, Bound, Guard, Limits, Places, Reply, Request, Server, Site, bind,
 };
@@ -56,8 +58,11 @@ pub enum WebError {
     /// The address cannot be served, or the token is none.
     #[error("--web: {0}")]
     Bind(#[from] BindError),
+    /// The same of the service for programs.
+    #[error("--api: {0}")]
+    Api(BindError),
     /// The system gives the server no thread.
-    #[error("--web: no thread for the page: {0}")]
+    #[error("no thread for the page or the service: {0}")]
     Thread(std::io::Error),
 }
 

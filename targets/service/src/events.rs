@@ -20,27 +20,31 @@ const SILENCE: Duration = Duration::from_secs(15);
 pub struct Moment {
     /// Number of the event, from 1.
     pub number: u64,
+    /// Content of the event.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// Part of an event that its operation knows.
+#[derive(Debug, Clone, Serialize)]
+pub struct Event {
     /// Name of the event.
-    pub event: &'static str,
+    #[serde(rename = "event")]
+    pub name: &'static str,
     /// Class that was recognized, taught, undone or forgotten; `None` if it is unknown.
     pub class: Option<String>,
     /// Probability that the class is right; of a classification only.
     pub confidence: Option<f32>,
+    /// Most similar class, also of something unknown; of a classification only.
+    pub nearest: Option<String>,
     /// Number of training samples per class after the event.
-    pub samples: BTreeMap<String, usize>,
-}
-
-/// Part of an event that its operation knows.
-#[derive(Debug)]
-pub struct Event {
-    pub name: &'static str,
-    pub class: Option<String>,
-    pub confidence: Option<f32>,
     pub samples: BTreeMap<String, usize>,
 }
 
 #[derive(Debug, Default)]
 struct State {
+    /// Number of events so far.
+    number: u64,
     newest: Option<Moment>,
     /// `None` after the service was closed.
     listeners: Option<broadcast::Sender<Moment>>,
@@ -50,23 +54,35 @@ struct State {
 #[derive(Debug)]
 pub struct Events(Mutex<State>);
 
-impl Events {
-    pub fn new() -> Self {
+impl Default for Events {
+    fn default() -> Self {
         let (listeners, _) = broadcast::channel(WAITING);
-        Self(Mutex::new(State { newest: None, listeners: Some(listeners) }))
+        Self(Mutex::new(State { number: 0, newest: None, listeners: Some(listeners) }))
     }
+}
 
-    /// Publishes an event.
-    pub fn publish(&self, event: Event) {
+impl Events {
+    /// Publishes an event, and returns it with its number.
+    pub fn publish(&self, event: Event) -> Moment {
         let mut state = self.state();
-        let number = state.newest.as_ref().map_or(1, |moment| moment.number + 1);
-        let Event { name, class, confidence, samples } = event;
-        let moment = Moment { number, event: name, class, confidence, samples };
+        state.number += 1;
+        let moment = Moment { number: state.number, event };
         if let Some(listeners) = &state.listeners {
             // Nobody may be listening.
             let _ = listeners.send(moment.clone());
         }
-        state.newest = Some(moment);
+        state.newest = Some(moment.clone());
+        moment
+    }
+
+    /// Counts an event that nobody wants.
+    pub fn skip(&self) {
+        self.state().number += 1;
+    }
+
+    /// Returns true if a stream is open.
+    pub fn is_heard(&self) -> bool {
+        self.state().listeners.as_ref().is_some_and(|listeners| listeners.receiver_count() > 0)
     }
 
     /// Returns the newest event.
@@ -123,5 +139,5 @@ impl Events {
 /// Writes an event; JSON has no line break that would end it.
 fn written(moment: &Moment) -> Bytes {
     let json = serde_json::to_string(moment).expect("strings and numbers are JSON");
-    format!("id: {}\nevent: {}\ndata: {json}\n\n", moment.number, moment.event).into()
+    format!("id: {}\nevent: {}\ndata: {json}\n\n", moment.number, moment.event.name).into()
 }

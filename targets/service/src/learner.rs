@@ -9,19 +9,9 @@ use offshoot_http::StatusCode;
 use serde::Serialize;
 
 use crate::Options;
+use crate::contract::{About, Changed, Reported, samples};
 use crate::input::Input;
 use crate::refusal::Refusal;
-
-/// Description of the service.
-#[derive(Debug, Serialize)]
-pub struct About {
-    version: &'static str,
-    package: String,
-    dim: usize,
-    takes: &'static str,
-    kind: &'static str,
-    classes: BTreeMap<String, usize>,
-}
 
 /// Answer to `/classify`.
 #[derive(Debug, Serialize)]
@@ -31,7 +21,7 @@ pub struct Classified {
     /// Probability that it is known and of the most similar class.
     pub confidence: f32,
     /// Most similar class, also of something unknown.
-    nearest: String,
+    pub nearest: String,
     /// Probability per class; the rest to 1 is that of something unknown.
     probabilities: BTreeMap<String, f32>,
     /// Time of extraction and inference.
@@ -43,36 +33,6 @@ pub struct Classified {
 pub struct Embedded {
     pub embedding: Vec<f32>,
     milliseconds: f64,
-}
-
-/// Answer to a change.
-#[derive(Debug, Serialize)]
-pub struct Changed {
-    /// Class that changed; `None` if all did.
-    pub class: Option<String>,
-    /// Number of training samples per class.
-    pub samples: BTreeMap<String, usize>,
-}
-
-/// Answer to `/report`.
-#[derive(Debug, Serialize)]
-pub struct Reported {
-    accuracy: Option<f32>,
-    /// 95 % confidence interval of the accuracy.
-    interval: Option<[f32; 2]>,
-    right: usize,
-    asked: usize,
-    classes: Vec<ClassReport>,
-    advice: Vec<String>,
-}
-
-/// Held-out answers of one class.
-#[derive(Debug, Serialize)]
-pub struct ClassReport {
-    name: String,
-    samples: usize,
-    /// Number of its samples that were taken for each class.
-    taken_for: BTreeMap<String, usize>,
 }
 
 /// Extractor, head, and the file of the head.
@@ -95,14 +55,7 @@ impl Learner {
     }
 
     pub fn about(&self) -> About {
-        About {
-            version: env!("CARGO_PKG_VERSION"),
-            package: self.extractor.id().to_string(),
-            dim: self.extractor.embedding_dim(),
-            takes: if self.extractor.token_limit().is_some() { "tokens" } else { "images" },
-            kind: self.head.kind().name(),
-            classes: self.samples(),
-        }
+        About::of(&self.extractor, &self.head)
     }
 
     pub fn classify(&mut self, input: &Input) -> Result<Classified, Refusal> {
@@ -150,7 +103,7 @@ impl Learner {
     /// Takes back the newest sample, and its class if that was its only one.
     pub fn undo(&mut self) -> Result<Changed, Refusal> {
         let Some(class) = self.head.undo() else {
-            return Err(Refusal::new(StatusCode::CONFLICT, "no training sample is left to undo"));
+            return Err(Refusal::nothing_to_undo());
         };
         let name = self.name(class);
         if self.head.samples_of(class) == 0 {
@@ -162,42 +115,19 @@ impl Learner {
     /// Removes a class with its samples.
     pub fn forget(&mut self, class: &str) -> Result<Changed, Refusal> {
         let Some(id) = self.head.class_named(class) else {
-            let why = format!("no class `{class}` is taught; GET / lists those that are");
-            return Err(Refusal::new(StatusCode::NOT_FOUND, why));
+            return Err(Refusal::no_class(class));
         };
         self.head.remove_class(id)?;
         self.changed(Some(class.to_string()))
     }
 
     pub fn report(&mut self) -> Result<Reported, Refusal> {
-        self.head.fit()?;
-        let report = self.head.report()?;
-        let interval = report.interval();
-        let classes: Vec<(ClassId, &str)> = self.head.classes().collect();
-        let rows = classes.iter().map(|(own, name)| ClassReport {
-            name: (*name).to_string(),
-            samples: self.head.samples_of(*own),
-            taken_for: classes
-                .iter()
-                .map(|(said, name)| ((*name).to_string(), report.confusion(*own, *said)))
-                .collect(),
-        });
-        Ok(Reported {
-            accuracy: report.accuracy(),
-            interval: report.accuracy().map(|_| [interval.low, interval.high]),
-            right: report.right(),
-            asked: report.asked(),
-            classes: rows.collect(),
-            advice: report.advice().map(|advice| advice.to_string()).collect(),
-        })
+        Reported::of(&mut self.head)
     }
 
     /// Returns the head as a file.
-    pub fn encoded(&self) -> Result<Vec<u8>, Refusal> {
-        let mut bytes = vec![0; self.head.encoded_len()];
-        let written = self.head.encode(&mut bytes).map_err(Error::from)?;
-        bytes.truncate(written);
-        Ok(bytes)
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.head.to_bytes()
     }
 
     /// Replaces the head by one of a file.
@@ -220,8 +150,7 @@ impl Learner {
 
     /// Number of training samples per class.
     pub fn samples(&self) -> BTreeMap<String, usize> {
-        let classes = self.head.classes();
-        classes.map(|(id, name)| (name.to_string(), self.head.samples_of(id))).collect()
+        samples(&self.head)
     }
 
     fn name(&self, class: ClassId) -> String {

@@ -15,10 +15,14 @@
 //! assert!(service.url().starts_with("http://127.0.0.1:"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! The other items are those that a running device shares: its answers have the same fields.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod answers;
+mod contract;
 mod events;
 mod input;
 mod learner;
@@ -29,10 +33,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use answers::{BYTES, Outcome, json, name, no_route};
+pub use contract::{About, Changed, Reported, samples};
+pub use events::{Event, Events, Moment};
 use learner::Learner;
 use offshoot::Extractor;
 pub use offshoot_http::{Address, BindError};
 use offshoot_http::{Bound, Limits as HttpLimits, Places, Server, bind};
+pub use refusal::Refusal;
 use routes::Api;
 
 /// Limits of all clients together. A body is an image or a raw frame.

@@ -4,13 +4,14 @@ use offshoot::{AskError, ClassError, EditError, Error, ErrorKind, HeadError, Sam
 use offshoot_http::{Reply, StatusCode, text};
 
 /// Reason why a request was refused: one sentence for the caller.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Refusal {
-    pub status: StatusCode,
-    pub why: String,
+    status: StatusCode,
+    why: String,
 }
 
 impl Refusal {
+    /// Returns a refusal with one sentence.
     pub fn new(status: StatusCode, why: impl Into<String>) -> Self {
         Self { status, why: why.into() }
     }
@@ -20,6 +21,23 @@ impl Refusal {
         Self::new(StatusCode::BAD_REQUEST, why)
     }
 
+    /// Returns the refusal of a class that nothing was taught.
+    pub fn no_class(name: &str) -> Self {
+        let why = format!("no class `{name}` is taught; GET / lists those that are");
+        Self::new(StatusCode::NOT_FOUND, why)
+    }
+
+    /// Returns the refusal of a question to a head that nothing was taught.
+    pub fn nothing_taught() -> Self {
+        Self::new(StatusCode::CONFLICT, "nothing has been taught; POST to /teach/CLASS first")
+    }
+
+    /// Returns the refusal of an undo without a training sample.
+    pub fn nothing_to_undo() -> Self {
+        Self::new(StatusCode::CONFLICT, "no training sample is left to undo")
+    }
+
+    /// Returns the refusal as a response.
     pub fn reply(&self) -> Reply {
         text(self.status, &self.why)
     }
@@ -28,10 +46,7 @@ impl Refusal {
 impl From<AskError> for Refusal {
     fn from(error: AskError) -> Self {
         match error {
-            AskError::NothingTaught => Self::new(
-                StatusCode::CONFLICT,
-                "nothing has been taught; POST an image to /teach/CLASS first",
-            ),
+            AskError::NothingTaught => Self::nothing_taught(),
             error => Self::bad(error.to_string()),
         }
     }

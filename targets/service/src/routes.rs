@@ -2,20 +2,17 @@
 
 use std::sync::{Arc, Mutex};
 
-use offshoot_http::{Guard, Method, Reply, Request, Site, StatusCode, header, one, reply, text};
-use percent_encoding::percent_decode_str;
-use serde::Serialize;
+use offshoot_http::{Guard, Method, Reply, Request, Site, StatusCode, header, one, reply};
 
+use crate::answers::{BYTES, Outcome, json, name, no_route};
+use crate::contract::Changed;
 use crate::events::{Event, Events};
 use crate::input::Input;
-use crate::learner::{Changed, Learner};
+use crate::learner::Learner;
 use crate::refusal::Refusal;
 
 /// Contract of the service.
 const CONTRACT: &str = include_str!("../openapi.yaml");
-
-const JSON: &str = "application/json";
-const BYTES: &str = "application/octet-stream";
 
 /// Paths, each with its methods.
 const PATHS: [(&str, &str); 11] = [
@@ -32,8 +29,6 @@ const PATHS: [(&str, &str); 11] = [
     ("/events", "GET"),
 ];
 
-type Outcome = Result<Reply, Refusal>;
-
 /// Service as a site: one learner, which requests use one after the other.
 #[derive(Debug)]
 pub struct Api {
@@ -43,7 +38,7 @@ pub struct Api {
 
 impl Api {
     pub fn new(learner: Learner) -> Self {
-        Self { learner: Arc::new(Mutex::new(learner)), events: Arc::new(Events::new()) }
+        Self { learner: Arc::new(Mutex::new(learner)), events: Arc::default() }
     }
 
     async fn route(&self, request: &Request) -> Outcome {
@@ -59,7 +54,7 @@ impl Api {
             },
             ("GET", "/events") => Ok(self.events.stream()),
             ("GET", "/head") => {
-                self.learn(|learner, _| Ok(reply(StatusCode::OK, BYTES, learner.encoded()?))).await
+                self.learn(|learner, _| Ok(reply(StatusCode::OK, BYTES, learner.to_bytes()))).await
             }
             ("PUT", "/head") => {
                 let bytes = request.body().clone();
@@ -90,7 +85,7 @@ impl Api {
                 let class = name(class)?;
                 self.change("forgotten", move |learner| learner.forget(&class)).await
             }
-            _ => Ok(no_route(path)),
+            _ => Ok(no_route(&PATHS, path)),
         }
     }
 
@@ -101,6 +96,7 @@ impl Api {
                 name: "classified",
                 class: found.class.clone(),
                 confidence: Some(found.confidence),
+                nearest: Some(found.nearest.clone()),
                 samples: learner.samples(),
             });
             json(&found)
@@ -120,6 +116,7 @@ impl Api {
                 name: event,
                 class: changed.class.clone(),
                 confidence: None,
+                nearest: None,
                 samples: changed.samples.clone(),
             });
             json(&changed)
@@ -166,11 +163,6 @@ fn fault() -> Refusal {
     Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, why)
 }
 
-fn json(value: &impl Serialize) -> Outcome {
-    let text = serde_json::to_vec(value).expect("strings and numbers are JSON");
-    Ok(reply(StatusCode::OK, JSON, text))
-}
-
 /// Returns an embedding as JSON, or as 32-bit floats, the lowest byte first.
 fn embedded(learner: &mut Learner, input: &Input, wants_bytes: bool) -> Outcome {
     let found = learner.embed(input)?;
@@ -179,27 +171,4 @@ fn embedded(learner: &mut Learner, input: &Input, wants_bytes: bool) -> Outcome 
     }
     let bytes: Vec<u8> = found.embedding.iter().flat_map(|value| value.to_le_bytes()).collect();
     Ok(reply(StatusCode::OK, BYTES, bytes))
-}
-
-/// Returns the name of a class in a path.
-fn name(text: &str) -> Result<String, Refusal> {
-    let name = percent_decode_str(text).decode_utf8();
-    let name = name.map_err(|_| Refusal::bad("a class in a path is UTF-8, in percent encoding"))?;
-    Ok(name.into_owned())
-}
-
-/// Returns the answer for a path or a method that is none.
-fn no_route(path: &str) -> Reply {
-    let segment = path.split('/').nth(1).unwrap_or_default();
-    let is_near = |own: &str| {
-        own == path || own.strip_suffix("CLASS").is_some_and(|front| path.starts_with(front))
-    };
-    if let Some((_, methods)) = PATHS.iter().find(|(own, _)| is_near(own)) {
-        let mut refused = text(StatusCode::METHOD_NOT_ALLOWED, &format!("only {methods} here"));
-        let allowed = header::HeaderValue::from_static(methods);
-        refused.headers_mut().insert(header::ALLOW, allowed);
-        return refused;
-    }
-    let paths = PATHS.map(|(own, _)| own).join(", ");
-    text(StatusCode::NOT_FOUND, &format!("no /{segment}; there are {paths}"))
 }

@@ -6,7 +6,9 @@ use std::num::NonZeroU8;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use offshoot_device::{BuiltIn, ButtonsPart, CameraPart, LedPart, ScreenPart, Turn, web_address};
+use offshoot_device::{
+    Address, BuiltIn, ButtonsPart, CameraPart, LedPart, ScreenPart, Turn, web_address,
+};
 
 use super::{ArgError, text};
 
@@ -38,6 +40,7 @@ pub struct RunArgs {
     pub threads: NonZeroU8,
     pub script: Option<PathBuf>,
     pub web: Option<SocketAddr>,
+    pub api: Option<Address>,
     pub testui: bool,
 }
 
@@ -59,6 +62,7 @@ pub fn read(args: impl Iterator<Item = OsString>) -> Result<Option<RunArgs>, Arg
         threads: NonZeroU8::MIN,
         script: None,
         web: None,
+        api: None,
         testui: false,
     };
     let mut args = args;
@@ -97,7 +101,7 @@ pub fn read(args: impl Iterator<Item = OsString>) -> Result<Option<RunArgs>, Arg
     }
 }
 
-const OPTIONS: [&str; 14] = [
+const OPTIONS: [&str; 15] = [
     "--extractor",
     "--eyes",
     "--memory",
@@ -112,6 +116,7 @@ const OPTIONS: [&str; 14] = [
     "--threads",
     "--script",
     "--web",
+    "--api",
 ];
 
 fn set(run: &mut RunArgs, name: &'static str, value: OsString) -> Result<(), ArgError> {
@@ -136,6 +141,12 @@ fn set(run: &mut RunArgs, name: &'static str, value: OsString) -> Result<(), Arg
             let address =
                 address.map_err(|what| ArgError::Value { option: name, what: what.to_string() })?;
             run.web = Some(address);
+        }
+        "--api" => {
+            let address = Address::parse(&text(value));
+            let address =
+                address.map_err(|what| ArgError::Value { option: name, what: what.to_string() })?;
+            run.api = Some(address);
         }
         "--names" => run.names = text(value).split(',').map(str::to_string).collect(),
         // The only option left.
@@ -169,7 +180,8 @@ mod tests {
     fn parts_are_read() {
         let run = line(
             "p --camera=/dev/video2 --turn 180 --buttons gpio:gpiochip0:17,27 --rotate=90 --names a,b \
-             --screen st7789:/dev/spidev0.0,dc=25 --led gpio:gpiochip0:22 --threshold 0.7 --threads 4 --web :80",
+             --screen st7789:/dev/spidev0.0,dc=25 --led gpio:gpiochip0:22 --threshold 0.7 --threads 4 --web :80 \
+             --api unix:/run/api",
         );
         let run = run.unwrap().unwrap();
         assert_eq!(
@@ -183,6 +195,7 @@ mod tests {
             (run.led.to_string(), run.names),
             ("gpio:gpiochip0:22".into(), vec!["a".into(), "b".into()])
         );
+        assert_eq!(run.api, Some(Address::Unix("/run/api".into())));
         assert_eq!(run.web.map(|web| web.to_string()).as_deref(), Some("127.0.0.1:80"));
         let bare = line("p").unwrap().unwrap();
         assert_eq!(
@@ -218,6 +231,7 @@ mod tests {
             ),
             ("p --threads 0", "--threads: number would be zero for non-zero type"),
             ("p --web pi", "--web: needs a port, or an address such as 0.0.0.0:8080"),
+            ("p --api pi", "--api: needs a port, an address such as 0.0.0.0:8080, or unix:PATH"),
             ("p --tv x", "no option '--tv'; if it is a file, put '--' before it"),
             ("p --led gpio:1", "--led: needs gpio:CHIP:LINE, such as gpio:gpiochip0:17,27"),
         ] {

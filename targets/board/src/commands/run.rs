@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use offshoot::{Extractor, Options};
 use offshoot_device::{
-    Bench, BuiltIn, Buttons, CameraPart, DeviceError, Ending, Machine, Script, Settings, Tee,
-    WebOptions, serve,
+    ApiOptions, Bench, BuiltIn, Buttons, CameraPart, DeviceError, Ending, Machine, Script,
+    Settings, Tee, WebOptions, serve, serve_api,
 };
 
 use super::{Outcome, Result};
@@ -57,6 +57,13 @@ pub(super) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<Outcome> {
         writeln!(out, "open {}", page.url())?;
         out.flush()?;
         (buttons, screen) = (Box::new(Tee(buttons, visitors)), Box::new(Tee(screen, page)));
+    }
+    if let Some(address) = &args.api {
+        let served = serve_api(&ApiOptions::new(address.clone())).map_err(DeviceError::from);
+        let (feed, callers) = show_error(served, &mut *screen)?;
+        writeln!(out, "listening on {}", feed.url())?;
+        out.flush()?;
+        (buttons, screen) = (Box::new(Tee(buttons, callers)), Box::new(Tee(screen, feed)));
     }
     let options = Options::new().threads(args.threads);
     let package = show_error(package(args), &mut *screen)?;

@@ -1,6 +1,6 @@
 //! Two screens at once, or two sets of buttons.
 
-use crate::ports::{Action, Backlog, Buttons, Key, Screen, ScreenError};
+use crate::ports::{Action, Backlog, Buttons, Change, Key, Refused, Screen, ScreenError};
 use crate::session::details::Details;
 
 /// Two ports in place of one: both screens are drawn, both sets of buttons are polled.
@@ -43,6 +43,11 @@ impl<A: Buttons, B: Buttons> Buttons for Tee<A, B> {
         }
     }
 
+    fn done(&mut self, outcome: Result<Change<'_>, &Refused>) {
+        self.0.done(outcome);
+        self.1.done(outcome);
+    }
+
     fn keys(&self) -> Vec<Key> {
         self.0.keys().into_iter().chain(self.1.keys()).collect()
     }
@@ -78,6 +83,10 @@ impl<B: Buttons + ?Sized> Buttons for Box<B> {
 
     fn backlog(&self) -> Backlog {
         (**self).backlog()
+    }
+
+    fn done(&mut self, outcome: Result<Change<'_>, &Refused>) {
+        (**self).done(outcome);
     }
 
     fn keys(&self) -> Vec<Key> {

@@ -27,7 +27,8 @@ pub struct Details<'a> {
     pub(crate) extractor: &'a Extractor,
     pub(crate) head: &'a mut Head,
     pub(crate) names: &'a [String],
-    pub(crate) likeliest: Option<usize>,
+    /// Class with the largest mean probability, and that mean; `None` if the frame got no answer.
+    pub(crate) best: Option<(usize, f32)>,
     pub(crate) times: Times,
     pub(crate) has_lost: bool,
 }
@@ -51,7 +52,7 @@ impl Details<'_> {
     /// Returns the class that was last most probable, recognized or not; `None` while that is the
     /// empty scene.
     pub fn likeliest(&self) -> Option<usize> {
-        self.likeliest
+        self.best.filter(|(class, mean)| *mean > 0.0 && *class != EMPTY).map(|(class, _)| class)
     }
 
     /// Number of training samples of a class.

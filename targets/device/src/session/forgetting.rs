@@ -5,7 +5,9 @@ use std::fmt::Write;
 use offshoot::{Head, WhenFull};
 
 use super::places::{EMPTY, class_at, ordinary, place_of};
+use super::by_name::Done;
 use super::{LINGER, LONG, LOST, Mode, Session};
+use crate::ports::Refused;
 
 impl Session {
     /// Says which training samples the session goes on with, and whether the newest was lost.
@@ -47,16 +49,18 @@ impl Session {
             }
             _ => self.head.undo(),
         };
-        let Some(class) = undone else { return self.say(format_args!("Nothing to undo")) };
+        let Some(class) = undone else { return self.refuse(Refused::NothingToUndo) };
         self.forgotten = None;
         if of.is_none() || self.newest == of {
             self.newest = None;
         }
         self.smooth.reset();
         if let Some(Err(error)) = self.memory.as_mut().map(|memory| memory.save(&self.head)) {
-            return self.say(format_args!("undone, but not kept: {error}"));
+            return self.refuse(Refused::Other(format!("undone, but not kept: {error}")));
         }
-        let name = &self.settings.names[place_of(&self.head, class)];
+        let place = place_of(&self.head, class);
+        self.outcome = Some(Ok(Done::Undone(place)));
+        let name = &self.settings.names[place];
         super::say(&mut self.text, format_args!("Forgot the last {name}"));
         (self.mode, self.left) = (Mode::Message, LINGER);
     }
@@ -103,8 +107,9 @@ impl Session {
         let fresh = std::mem::replace(&mut self.head, before);
         if let Some(Err(error)) = self.memory.as_mut().map(|memory| memory.save(&self.head)) {
             self.forgotten = Some(std::mem::replace(&mut self.head, fresh));
-            return self.say(format_args!("not taken back: {error}"));
+            return self.refuse(Refused::Other(format!("not taken back: {error}")));
         }
+        self.outcome = Some(Ok(Done::Restored));
         self.smooth.reset();
         let lessons = self.lessons();
         self.say(format_args!("All {lessons} lessons are back"));
@@ -116,8 +121,7 @@ impl Session {
 
     /// Returns a head of the same kind and settings without classes, or why there is none.
     fn emptied(&self) -> Result<Head, String> {
-        let mut bytes = vec![0; self.head.encoded_len()];
-        self.head.encode(&mut bytes).map_err(|error| error.to_string())?;
+        let bytes = self.head.to_bytes().map_err(|error| error.to_string())?;
         let head = Head::from_bytes(&bytes, &self.extractor);
         let mut head = head.map_err(|error| error.to_string())?;
         // Those behind a class that is removed move up.

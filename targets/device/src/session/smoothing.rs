@@ -29,6 +29,11 @@ impl Smooth {
         }
     }
 
+    /// Returns true if a frame was added since the last reset.
+    pub(crate) fn is_started(&self) -> bool {
+        self.started
+    }
+
     /// Returns the mean of each class; the empty scene is the last.
     pub fn values(&self) -> &[f32] {
         &self.values

@@ -130,7 +130,7 @@ fn press(path: &str, body: &[u8]) -> Result<Press, (StatusCode, String)> {
 }
 
 /// Encodes the frame as JPEG, shrunk if it is large.
-fn jpeg(shot: &CapturedFrame) -> Option<Vec<u8>> {
+pub fn jpeg(shot: &CapturedFrame) -> Option<Vec<u8>> {
     let width = shot.width();
     let height = shot.height();
     if width == 0 || height == 0 {
