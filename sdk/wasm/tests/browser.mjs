@@ -101,6 +101,23 @@ export class Browser {
     return this.send('/goog/cdp/execute', { cmd, params });
   }
 
+  /** Sets the window's size, and the folder of downloads. */
+  async prepare(folder) {
+    await this.devtools('Emulation.setDeviceMetricsOverride', { width: 1280, height: 1400, deviceScaleFactor: 1, mobile: false });
+    await this.devtools('Page.setInterceptFileChooserDialog', { enabled: true });
+    await this.devtools('Browser.setDownloadBehavior', { behavior: 'allow', downloadPath: folder });
+  }
+
+  /** Presses a button that wants a file, and chooses one. */
+  async choose(button, input, file) {
+    await this.click(button);
+    await this.type(input, file);
+  }
+
+  async screenshot() {
+    return (await this.devtools('Page.captureScreenshot', { captureBeyondViewport: true })).data;
+  }
+
   async wait(expression, wanted) {
     const start = Date.now();
     for (;;) {

@@ -1,4 +1,4 @@
-// The page in Chromium with a camera of two scenes. OFFSHOOT_NPM=FOLDER node --test sdk/wasm/tests
+// The page in Chromium and in Firefox with a camera of two scenes. OFFSHOOT_NPM=FOLDER node --test sdk/wasm/tests
 // Skipped without chromedriver, unless OFFSHOOT_BROWSER=1 says that there must be one.
 // OFFSHOOT_SHOTS=DIR keeps pictures of the page; OFFSHOOT_AXE=FILE has axe-core look at it.
 import assert from 'node:assert/strict';
@@ -12,6 +12,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { deflateSync } from 'node:zlib';
 
 import { Browser, serve } from './browser.mjs';
+import { Firefox } from './firefox.mjs';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 const offshoot = await import(pathToFileURL(resolve(process.env.OFFSHOOT_NPM, 'node.js')));
@@ -71,15 +72,10 @@ async function teach(browser, place, striped, count) {
   }
 }
 
-async function choose(browser, button, input, file) {
-  await browser.click(button);
-  await browser.type(input, file);
-}
-
 async function look(browser, name) {
   if (process.env.OFFSHOOT_SHOTS) {
-    const { data } = await browser.devtools('Page.captureScreenshot', { captureBeyondViewport: true });
-    writeFileSync(join(process.env.OFFSHOOT_SHOTS, `alone-${name}.png`), Buffer.from(data, 'base64'));
+    const shot = join(process.env.OFFSHOOT_SHOTS, `${browser.constructor.name}-${name}.png`);
+    writeFileSync(shot, Buffer.from(await browser.screenshot(), 'base64'));
   }
   if (!process.env.OFFSHOOT_AXE) return;
   await browser.send('/execute/sync', { script: readFileSync(process.env.OFFSHOOT_AXE).toString(), args: [] });
@@ -87,14 +83,19 @@ async function look(browser, name) {
   assert.deepEqual(found, [], name);
 }
 
-test('the page alone', async (context) => {
+/** Makes a folder with the page, the images and the video. */
+function prepared(context) {
   const folder = mkdtempSync(join(tmpdir(), 'offshoot-page-'));
-  context.after(() => rmSync(folder, { recursive: true }));
-  const page = join(folder, 'page');
-  execFileSync(join(root, 'sdk/wasm/page.sh'), [page], { stdio: 'ignore' });
+  context.after(() => rmSync(folder, { recursive: true, maxRetries: 10 }));
+  execFileSync(join(root, 'sdk/wasm/page.sh'), [join(folder, 'page')], { stdio: 'ignore' });
   writeFileSync(join(folder, 'scenes.y4m'), video());
   writeFileSync(join(folder, 'stripes.png'), png(stripes));
   writeFileSync(join(folder, 'disc.png'), png(disc));
+  return folder;
+}
+
+test('the page alone', async (context) => {
+  const folder = prepared(context);
   const browser = await Browser.start([
     '--use-fake-ui-for-media-stream', '--use-fake-device-for-media-stream',
     `--use-file-for-fake-video-capture=${join(folder, 'scenes.y4m')}`,
@@ -104,11 +105,32 @@ test('the page alone', async (context) => {
     return context.skip('no chromedriver; apt-get install chromium chromium-driver');
   }
   context.after(() => browser.stop());
-  const server = await serve(page);
+  await whole(context, browser, folder);
+});
+
+test('the page alone in Firefox', async (context) => {
+  const folder = prepared(context);
+  const browser = await Firefox.start(folder);
+  if (!browser) return context.skip('no firefox; apt-get install firefox-esr');
+  context.after(() => browser.stop());
+  // With its own fake camera first, whose colours change by themselves.
+  const own = await serve(join(folder, 'page'));
+  await browser.open(own.url);
+  await browser.wait("document.querySelector('#link').dataset.is", 'live');
+  await browser.wait(textOf('#label'), 'Show a thing 1, hold Teach');
+  await browser.click(nth(1, '.teach'));
+  await browser.wait(`document.querySelectorAll('${nth(1, '.thumbs li')}').length`, 1);
+  own.stop();
+  const source = join(folder, 'page/source.js');
+  const scenes = readFileSync(new URL('scenes.js', import.meta.url));
+  writeFileSync(source, Buffer.concat([scenes, readFileSync(source)]));
+  await whole(context, browser, folder);
+});
+
+async function whole(context, browser, folder) {
+  const server = await serve(join(folder, 'page'));
   context.after(() => server.stop());
-  await browser.devtools('Emulation.setDeviceMetricsOverride', { width: 1280, height: 1400, deviceScaleFactor: 1, mobile: false });
-  await browser.devtools('Page.setInterceptFileChooserDialog', { enabled: true });
-  await browser.devtools('Browser.setDownloadBehavior', { behavior: 'allow', downloadPath: folder });
+  await browser.prepare(folder);
   await browser.open(server.url);
   await browser.wait("document.querySelector('#link').dataset.is", 'live');
   await browser.wait(textOf('#label'), 'Show a thing 1, hold Teach');
@@ -116,7 +138,7 @@ test('the page alone', async (context) => {
   const head = await files(browser, folder);
   await links(browser, server, head);
   await alone(browser, server);
-});
+}
 
 async function lessons(browser) {
   await teach(browser, 1, true, 4);
@@ -143,12 +165,12 @@ async function lessons(browser) {
 
 /** Images as lessons and as questions; the head as a file. Returns the bytes of the file. */
 async function files(browser, folder) {
-  await choose(browser, nth(2, '.add-images'), '#images', `${join(folder, 'disc.png')}`);
+  await browser.choose(nth(2, '.add-images'), '#images', `${join(folder, 'disc.png')}`);
   await browser.wait(`document.querySelectorAll('${nth(2, '.thumbs img')}').length`, 3);
-  await choose(browser, nth(1, '.add-images'), '#images', join(folder, 'scenes.y4m'));
+  await browser.choose(nth(1, '.add-images'), '#images', join(folder, 'scenes.y4m'));
   await browser.wait(textOf('#told'), 'scenes.y4m is no image that this browser knows');
   for (const [file, name] of [['stripes.png', 'stripes'], ['disc.png', 'thing 2']]) {
-    await choose(browser, '#still', '#one-image', join(folder, file));
+    await browser.choose('#still', '#one-image', join(folder, file));
     await browser.wait(textOf('#label'), name);
     await browser.click('#still');
   }
@@ -169,13 +191,13 @@ async function files(browser, folder) {
   // And back: another head in its place, then this one again.
   head.addClass('third');
   writeFileSync(join(folder, 'other.head'), head.encode());
-  await choose(browser, '#import', '#head-file', join(folder, 'other.head'));
+  await browser.choose('#import', '#head-file', join(folder, 'other.head'));
   await browser.wait(textOf(nth(3, '.name-text')), 'third');
   writeFileSync(join(folder, 'broken.head'), bytes.subarray(0, 50));
-  await choose(browser, '#import', '#head-file', join(folder, 'broken.head'));
+  await browser.choose('#import', '#head-file', join(folder, 'broken.head'));
   await browser.wait(`/bytes/.test(${textOf('#told')})`, true);
   await browser.wait(textOf(nth(3, '.name-text')), 'third');
-  await choose(browser, '#import', '#head-file', saved);
+  await browser.choose('#import', '#head-file', saved);
   await browser.wait(textOf('#told'), 'things.head is loaded.');
   await browser.wait(`document.querySelectorAll('#classes > li').length`, 2);
   return bytes;
