@@ -159,6 +159,16 @@ impl Error {
         self.path.as_deref()
     }
 
+    /// Names the file concerned, and what it is if that is a folder: the system's words for it are
+    /// those of a device, or none.
+    pub(crate) fn of_file(error: std::io::Error, path: &Path, wanted: &str) -> Self {
+        if !path.is_dir() {
+            return Self::at(error, path);
+        }
+        let why = format!("is a folder; name {wanted}");
+        Self::at(std::io::Error::new(std::io::ErrorKind::IsADirectory, why), path)
+    }
+
     /// Names the file concerned.
     pub(crate) fn at(kind: impl Into<ErrorKind>, path: &Path) -> Self {
         Self { kind: kind.into(), path: Some(path.to_path_buf()) }

@@ -132,7 +132,7 @@ impl Head {
     }
 
     fn open(path: &Path, package: Option<PackageId>) -> Result<Self, Error> {
-        let bytes = fs::read(path).map_err(|e| Error::at(e, path))?;
+        let bytes = fs::read(path).map_err(|e| Error::of_file(e, path, "a head file"))?;
         Self::decoded(&bytes, package).map_err(|e| Error::at(e, path))
     }
 

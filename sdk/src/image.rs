@@ -113,7 +113,7 @@ impl Image {
 
     fn read(path: &Path, takes_cut_short: bool) -> Result<Self, Error> {
         let reader = ImageReader::open(path).and_then(ImageReader::with_guessed_format);
-        let reader = reader.map_err(|e| Error::at(e, path))?;
+        let reader = reader.map_err(|e| Error::of_file(e, path, "an image file"))?;
         let format = reader.format();
         if format != Some(ImageFormat::Jpeg) {
             let file = std::fs::metadata(path).map_err(|e| Error::at(e, path))?.len();

@@ -35,6 +35,25 @@ fn an_application_returns_the_facades_error() {
 }
 
 #[test]
+fn a_folder_is_said_to_be_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let extractor = Extractor::open("tests/tiny.offshoot").unwrap();
+    let package = Extractor::open(path).unwrap_err();
+    let head = Head::load(path, &extractor).unwrap_err();
+    let image = Image::open(path).unwrap_err();
+    for (error, wanted) in [
+        (package, "a file that ends with .offshoot"),
+        (head, "a head file"),
+        (image, "an image file"),
+    ] {
+        assert_eq!(error.to_string(), format!("{}: is a folder; name {wanted}", path.display()));
+        assert_eq!(error.path(), Some(path));
+        assert!(matches!(error.kind(), ErrorKind::Io(_)));
+    }
+}
+
+#[test]
 fn what_failed_can_be_told_apart() {
     let frame = || -> Result<(), Error> {
         Frame::rgb(8, 8, &[0; 10])?;

@@ -48,8 +48,10 @@ pub(crate) enum Fault {
     Itself,
     #[error("no sample to take back")]
     NothingToUndo,
-    #[error("no class of that name")]
-    NoSuchName,
+    #[error("no class `{name}`; offshoot_head_add_class adds it")]
+    NoSuchName { name: String },
+    #[error("there is a class `{name}`; offshoot_head_class_named tells its number")]
+    NameTaken { name: String },
     #[error("no advice {index}, there are {count}")]
     NoSuchAdvice { index: usize, count: usize },
     #[error("no class activation map: the embedding is not the mean of an int8 feature map")]
@@ -81,6 +83,16 @@ from_cause!(
 );
 
 impl Fault {
+    /// Names the class, if the name is taken; the head's own errors hold no text.
+    pub(crate) fn of_name(cause: impl Into<Self>, name: &str) -> Self {
+        match cause.into() {
+            fault if fault.status() == Status::ClassExists => {
+                Self::NameTaken { name: name.to_string() }
+            }
+            fault => fault,
+        }
+    }
+
     /// Returns the code.
     pub(crate) fn status(&self) -> Status {
         match self {
@@ -100,7 +112,8 @@ impl Fault {
             Self::Handles { .. } => Status::TooManyHandles,
             Self::Panic | Self::Poisoned => Status::Panic,
             Self::NothingToUndo => Status::NoSuchSample,
-            Self::NoSuchName => Status::NoSuchClass,
+            Self::NoSuchName { .. } => Status::NoSuchClass,
+            Self::NameTaken { .. } => Status::ClassExists,
             Self::NoMap => Status::NoMap,
         }
     }

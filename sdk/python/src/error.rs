@@ -47,6 +47,20 @@ from_library!(
     UnknownHeadKind,
 );
 
+impl Failure {
+    /// Names the class, if the name is taken; the head's own errors hold no text.
+    pub(crate) fn of_name(cause: impl Into<Error>, name: &str) -> Self {
+        let cause = cause.into();
+        match cause.kind() {
+            ErrorKind::Class(ClassError::Duplicate { .. })
+            | ErrorKind::Edit(EditError::Name(ClassError::Duplicate { .. })) => {
+                Self::Head(format!("there is a class `{}`", name.escape_debug()))
+            }
+            _ => Self::Facade(cause),
+        }
+    }
+}
+
 impl From<PyErr> for Failure {
     fn from(error: PyErr) -> Self {
         Self::Raised(error)

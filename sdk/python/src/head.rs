@@ -186,7 +186,8 @@ impl Head {
     /// Raises ``HeadError`` for a name that is empty, too long, unreadable or taken, or without
     /// room for another class.
     fn add_class(&self, py: Python<'_>, name: &str) -> Outcome<usize> {
-        Ok(self.with(py, |head| head.add_class(name))?.index())
+        let added = self.with(py, |head| head.add_class(name));
+        Ok(added.map_err(|error| Failure::of_name(error, name))?.index())
     }
 
     /// Adds a sample to a class. A full head evicts by ``when_full``.
@@ -242,7 +243,7 @@ impl Head {
     fn rename_class(&self, py: Python<'_>, class_: ClassRef, name: &str) -> Outcome<()> {
         self.with(py, |head| {
             let class = class_.find(head)?;
-            Ok(head.rename_class(class, name)?)
+            head.rename_class(class, name).map_err(|error| Failure::of_name(error, name))
         })
     }
 

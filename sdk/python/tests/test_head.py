@@ -273,6 +273,13 @@ def test_misuse_is_told_and_changes_nothing(misuse):
     assert head.to_bytes() == before
 
 
+def test_a_name_that_is_taken_is_said():
+    head = taught()
+    for misuse in [lambda: head.add_class("mug"), lambda: head.rename_class("pen", "mug")]:
+        with pytest.raises(offshoot.HeadError, match="there is a class `mug`"):
+            misuse()
+
+
 def test_wrong_types_are_type_errors():
     head = taught()
     for misuse in [

@@ -16,6 +16,9 @@ use crate::{Error, ErrorKind, Options};
 use super::Input;
 use super::{Backend, Bytes, Extractor, Panels};
 
+/// Name of a package, for who named a folder.
+const PACKAGE: &str = "a file that ends with .offshoot";
+
 impl Extractor {
     /// Opens a package file; the weights are used where the memory map puts them.
     ///
@@ -54,11 +57,12 @@ impl Extractor {
     /// Those of [`Extractor::open`], or the system gives no threads.
     pub fn open_with(path: impl AsRef<Path>, options: &Options) -> Result<Self, Error> {
         let path = path.as_ref();
-        let file = File::open(path).map_err(|e| Error::at(e, path))?;
+        let file = File::open(path).map_err(|e| Error::of_file(e, path, PACKAGE))?;
         // SAFETY: the map is only read. Its bytes are as constant as the file: whoever truncates or
         // rewrites a package in place while it is open breaks this, which is why our tools replace
         // packages by rename; `from_bytes` is there for files that cannot be trusted to stay.
-        let map = unsafe { memmap2::Mmap::map(&file) }.map_err(|e| Error::at(e, path))?;
+        let map = unsafe { memmap2::Mmap::map(&file) };
+        let map = map.map_err(|e| Error::of_file(e, path, PACKAGE))?;
         Self::build(Bytes::Map(map), options).map_err(|e| Error::at(e, path))
     }
 

@@ -116,7 +116,7 @@ test('what is wrong is an Error that says so', () => {
   fails(() => head.classify(one), /nothing has been taught/);
   fails(() => head.addClass(''), /a class needs a name/);
   assert.equal(head.addClass('a'), 0);
-  fails(() => head.addClass('a'), /there is a class of that name/);
+  fails(() => head.addClass('a'), /there is a class `a`/);
   fails(() => head.addSample(1, one), /no class 1, there are 1/);
   fails(() => head.addSample(undefined, one), /class is NaN/);
   fails(() => head.addSample(-1, one), /class is -1/);

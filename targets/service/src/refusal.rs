@@ -55,7 +55,10 @@ impl From<AskError> for Refusal {
 impl From<ClassError> for Refusal {
     fn from(error: ClassError) -> Self {
         match error {
-            ClassError::Full { .. } => Self::new(StatusCode::CONFLICT, error.to_string()),
+            ClassError::Full { limit } => {
+                let why = format!("all {limit} classes are taken; DELETE /classes/CLASS removes one");
+                Self::new(StatusCode::CONFLICT, why)
+            }
             error => Self::bad(error.to_string()),
         }
     }

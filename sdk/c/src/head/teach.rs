@@ -41,7 +41,9 @@ pub extern "C" fn offshoot_head_add_class(
 ) -> Status {
     guard(|| {
         HEADS.write(head.id, |head| {
-            let class = name.text("name", |name| Ok(head.add_class(name)?))?;
+            let class = name.text("name", |name| {
+                head.add_class(name).map_err(|error| Fault::of_name(error, name))
+            })?;
             class_id.optional().put(number(class));
             Ok(())
         })
@@ -58,8 +60,10 @@ pub extern "C" fn offshoot_head_class_named(
     guard(|| {
         let place = class_id.place("class_id")?;
         HEADS.read(head.id, |head| {
-            let class = name.text("name", |name| Ok(head.class_named(name)))?;
-            place.put(number(class.ok_or(Fault::NoSuchName)?));
+            let class = name.text("name", |name| {
+                head.class_named(name).ok_or_else(|| Fault::NoSuchName { name: name.to_string() })
+            })?;
+            place.put(number(class));
             Ok(())
         })
     })
@@ -102,7 +106,9 @@ pub extern "C" fn offshoot_head_rename_class(
     guard(|| {
         HEADS.write(head.id, |head| {
             let class = class(head, class_id)?;
-            name.text("name", |name| Ok(head.rename_class(class, name)?))
+            name.text("name", |name| {
+                head.rename_class(class, name).map_err(|error| Fault::of_name(error, name))
+            })
         })
     })
 }

@@ -101,6 +101,7 @@ static void teach(offshoot_extractor extractor, offshoot_head head) {
     HOLDS(class_id == 0);
     OK(offshoot_head_add_class(head, "light", NULL));
     GIVES(OFFSHOOT_STATUS_CLASS_EXISTS, offshoot_head_add_class(head, "dark", NULL));
+    HOLDS(strstr(offshoot_last_error(), "there is a class `dark`") != NULL);
     GIVES(OFFSHOOT_STATUS_INVALID_UTF8, offshoot_head_add_class(head, "\xff", NULL));
     GIVES(OFFSHOOT_STATUS_CLASS_NAME, offshoot_head_add_class(head, "", NULL));
     for (unsigned i = 0; i < 8; ++i) {
@@ -221,6 +222,7 @@ static void correct(offshoot_head head) {
     OK(offshoot_head_class_named(head, "bright", &class_id));
     HOLDS(class_id == 1);
     GIVES(OFFSHOOT_STATUS_NO_SUCH_CLASS, offshoot_head_class_named(head, "light", &class_id));
+    HOLDS(strstr(offshoot_last_error(), "no class `light`") != NULL);
     OK(offshoot_head_get_class(head, 1, &info));
     HOLDS(strcmp(info.name, "bright") == 0 && info.samples == 7 && info.shown == 7);
     OK(offshoot_head_forget_left_out(head));

@@ -1,13 +1,21 @@
 //! Classes and samples: taught, corrected, forgotten.
 
-use offshoot::EditError;
-use wasm_bindgen::JsValue;
+use offshoot::{ClassError, EditError};
 use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsError, JsValue};
 
 use super::Head;
 use crate::argument::{Outcome, whole};
 use crate::embedding::Embedding;
 use crate::object::Fields;
+
+/// Names the class, if the name is taken; the head's own errors hold no text.
+fn refused(error: ClassError, name: &str) -> JsError {
+    match error {
+        ClassError::Duplicate { .. } => JsError::new(&format!("there is a class `{name}`")),
+        error => error.into(),
+    }
+}
 
 #[wasm_bindgen]
 impl Head {
@@ -17,7 +25,8 @@ impl Head {
     /// A name that is empty, too long, unreadable or taken; no room for another class.
     #[wasm_bindgen(js_name = addClass)]
     pub fn add_class(&mut self, name: &str) -> Outcome<usize> {
-        Ok(self.0.add_class(name)?.index())
+        let added = self.0.add_class(name);
+        Ok(added.map_err(|error| refused(error, name))?.index())
     }
 
     /// Adds a sample to a class. A full buffer evicts by `whenFull`.
@@ -62,7 +71,10 @@ impl Head {
     #[wasm_bindgen(js_name = renameClass)]
     pub fn rename_class(&mut self, class: f64, name: &str) -> Outcome<()> {
         let class = self.class(class)?;
-        Ok(self.0.rename_class(class, name)?)
+        self.0.rename_class(class, name).map_err(|error| match error {
+            EditError::Name(cause) => refused(cause, name),
+            error => error.into(),
+        })
     }
 
     /// Teaches this head all samples of another one; classes of the same name are the same.
