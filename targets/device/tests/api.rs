@@ -252,7 +252,7 @@ fn sequences_of_requests_are_those_of_a_plain_head() {
         random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         (random >> 16) % limit
     };
-    for step in 0..500 {
+    for step in 0..300 {
         let seed = below(40);
         device.look(seed);
         let (name, path) = NAMES[below(12) as usize];

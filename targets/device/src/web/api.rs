@@ -138,7 +138,8 @@ impl Screen for Feed {
             exchange.events.skip();
             None
         });
-        let mut after = After { frame: self.frame, snapshot, inside, moment, report: None };
+        let mut after =
+            After { frame: self.frame, snapshot, inside, moment, made: Default::default() };
         exchange.answer(|question| after.answer(question));
     }
 }

@@ -1,5 +1,7 @@
 //! Answers after a frame, by the loop.
 
+use std::sync::Arc;
+
 use offshoot::{Head, NOTHING};
 use offshoot_http::StatusCode;
 use offshoot_service::{About, Changed, Event, Moment, Refusal, Reported, samples};
@@ -19,37 +21,41 @@ pub struct After<'a, 'b, 'c> {
     pub inside: &'a mut Details<'c>,
     /// Answer to the frame, if it got one and somebody wants it.
     pub moment: Option<Moment>,
-    /// Report of this frame: made once for all who ask.
-    pub report: Option<Verdict>,
+    /// Answers of this frame by the number of the question: each is made once for all who ask.
+    pub made: [Option<Verdict>; 5],
 }
 
 impl After<'_, '_, '_> {
     /// Answers a question; `None` if the next frame may have the answer.
     pub fn answer(&mut self, question: Question) -> Option<Verdict> {
-        let head = &mut *self.inside.head;
-        match question {
-            Question::About => Some(Ok(json(&About::of(self.inside.extractor, head)))),
-            Question::Head => Some(Ok(Said::Bytes(head.to_bytes().into()))),
-            Question::Report => {
-                let report = self.report.get_or_insert_with(|| Ok(json(&Reported::of(head)?)));
-                Some(report.clone())
-            }
-            Question::Frame => Some(self.image()),
-            Question::Moment => match &self.moment {
-                Some(moment) => Some(Ok(json(moment))),
-                None if self.snapshot.image.is_none() => Some(Err(no_frame())),
-                None if head.sample_count() == 0 => Some(Err(Refusal::nothing_taught())),
-                // The frame was taught.
-                None => None,
-            },
+        if self.made[question as usize].is_none() {
+            self.made[question as usize] = self.make(question);
         }
+        self.made[question as usize].clone()
+    }
+
+    fn make(&mut self, question: Question) -> Option<Verdict> {
+        let head = &mut *self.inside.head;
+        Some(match question {
+            Question::About => Ok(json(&About::of(self.inside.extractor, head))),
+            Question::Head => Ok(Said::Bytes(head.to_bytes().into())),
+            Question::Report => Reported::of(head).map(|report| json(&report)),
+            Question::Frame => self.image(),
+            Question::Moment => match &self.moment {
+                Some(moment) => Ok(json(moment)),
+                None if self.snapshot.image.is_none() => Err(no_frame()),
+                None if head.sample_count() == 0 => Err(Refusal::nothing_taught()),
+                // The frame was taught.
+                None => return None,
+            },
+        })
     }
 
     fn image(&self) -> Verdict {
         let image = self.snapshot.image.ok_or_else(no_frame)?;
         let mut shot = CapturedFrame::default();
         shot.reshape(image.width(), image.height()).copy_from_slice(image.rgb());
-        Ok(Said::Frame(self.frame, shot))
+        Ok(Said::Frame(self.frame, Arc::new(shot)))
     }
 }
 

@@ -4,7 +4,7 @@
 //! a client. What it has not taken in time, or whose client has gone, is withdrawn.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use offshoot_http::{Bytes, StatusCode};
@@ -46,7 +46,7 @@ pub enum Said {
     Json(Bytes),
     Bytes(Bytes),
     /// Frame with its number.
-    Frame(u64, CapturedFrame),
+    Frame(u64, Arc<CapturedFrame>),
 }
 
 pub type Verdict = Result<Said, Refusal>;
