@@ -56,7 +56,8 @@ impl From<ClassError> for Refusal {
     fn from(error: ClassError) -> Self {
         match error {
             ClassError::Full { limit } => {
-                let why = format!("all {limit} classes are taken; DELETE /classes/CLASS removes one");
+                let why =
+                    format!("all {limit} classes are taken; DELETE /classes/CLASS removes one");
                 Self::new(StatusCode::CONFLICT, why)
             }
             error => Self::bad(error.to_string()),

@@ -2,7 +2,7 @@
 
 use offshoot_core::head::check_name;
 
-use super::places::{EMPTY, class_at};
+use super::places::{EMPTY, class_at, ordinary};
 use super::{LINGER, MOST_CLASSES, Mode, NOTHING, Session, say};
 use crate::ports::{Buttons, Change, Refused};
 
@@ -40,7 +40,8 @@ impl Session {
             return Ok(EMPTY);
         }
         check_name(name)?;
-        let free = self.named;
+        // A class whose first sample could not be saved has a place, too.
+        let free = self.named.max(ordinary(&self.head).count());
         let places = &mut self.settings.names[..MOST_CLASSES];
         match places.iter().position(|other| other == name) {
             Some(place) if place < free => return Ok(place),
@@ -83,7 +84,7 @@ impl Session {
         let mut fresh = (1..).map(|number| format!("thing {number}"));
         let fresh = fresh.find(|name| !names.contains(name)).expect("one of ten is free");
         names.insert(EMPTY - 1, fresh);
-        self.named -= 1;
+        self.named -= usize::from(place < self.named);
         self.chosen = match self.chosen {
             Some(chosen) if chosen == place => None,
             Some(chosen) if chosen > place => Some(chosen - 1),
