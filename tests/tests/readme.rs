@@ -12,7 +12,10 @@ fn the_example_is_the_one_that_compiles() {
     let readme = fs::read_to_string(root().join("sdk/README.md")).unwrap();
     let example = fs::read_to_string(root().join("sdk/examples/first_lesson.rs")).unwrap();
     let code = &example[example.find("use offshoot").unwrap()..];
-    assert!(readme.contains(code), "sdk/README.md does not hold sdk/examples/first_lesson.rs as it is");
+    assert!(
+        readme.contains(code),
+        "sdk/README.md does not hold sdk/examples/first_lesson.rs as it is"
+    );
     assert!(code.lines().count() <= 35, "the first lesson is {} lines long", code.lines().count());
 }
 

@@ -63,8 +63,8 @@ pub use names::{NamesError, check_names};
 #[cfg(feature = "web")]
 pub use offshoot_http::{Address, BindError, SHORTEST_TOKEN, web_address};
 pub use ports::{
-    Action, Backlog, Buttons, Change, Dark, FrameSource, Key, Led, NoButtons, NoLed, Refused, Screen,
-    ScreenError, SourceError,
+    Action, Backlog, Buttons, Change, Dark, FrameSource, Key, Led, NoButtons, NoLed, Refused,
+    Screen, ScreenError, SourceError,
 };
 #[cfg(target_os = "linux")]
 pub use screen::framebuffer::Framebuffer;

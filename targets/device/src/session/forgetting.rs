@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use offshoot::{Head, WhenFull};
 
-use super::places::{EMPTY, class_at, ordinary, place_of};
 use super::by_name::Done;
+use super::places::{EMPTY, class_at, ordinary, place_of};
 use super::{LINGER, LONG, LOST, Mode, Session};
 use crate::ports::Refused;
 
@@ -121,8 +121,7 @@ impl Session {
 
     /// Returns a head of the same kind and settings without classes, or why there is none.
     fn emptied(&self) -> Result<Head, String> {
-        let bytes = self.head.to_bytes().map_err(|error| error.to_string())?;
-        let head = Head::from_bytes(&bytes, &self.extractor);
+        let head = Head::from_bytes(&self.head.to_bytes(), &self.extractor);
         let mut head = head.map_err(|error| error.to_string())?;
         // Those behind a class that is removed move up.
         while let Some(first) = head.class_at(0) {
