@@ -27,7 +27,7 @@ def value(name: str, text: str) -> str:
 
 def block(name: str, text: str) -> "list[str]":
     """Strings of an array in a TOML file; Python before 3.11 reads none."""
-    found = re.search(rf"^{name} = \[(.*?)\]", text, re.M | re.S)
+    found = re.search(rf"^{name} = \[(.*?)\]$", text, re.M | re.S)
     return re.findall(r'"([^"]*)"', found.group(1))
 
 
@@ -42,7 +42,7 @@ def metadata(name: str, version: str) -> str:
     lines += [f"Classifier: {text}" for text in block("classifiers", project)]
     lines += [f"Requires-Python: {value('requires-python', project)}"]
     lines += [f"Requires-Dist: {text}" for text in block("dependencies", project)]
-    for extra in ("sklearn", "pillow"):
+    for extra in ("sklearn", "pillow", "parquet", "ray"):
         lines += [f"Provides-Extra: {extra}"]
         lines += [f'Requires-Dist: {text}; extra == "{extra}"' for text in block(extra, project)]
     lines += ["Description-Content-Type: text/markdown", "", (HERE / "README.md").read_text()]
