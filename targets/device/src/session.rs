@@ -78,6 +78,14 @@ pub enum Flow {
     End,
 }
 
+/// Use of the next frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    Look,
+    Learn(usize),
+    End,
+}
+
 /// Content of the screen.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Mode {
@@ -217,28 +225,44 @@ impl Session {
     ///
     /// [`SessionError`] if the screen is gone or the extractor fails.
     pub fn step(&mut self, ports: &mut Ports<'_>) -> Result<Flow, SessionError> {
-        let mut lesson = None;
+        let lesson = match self.obey(ports)? {
+            Wish::End => return Ok(Flow::End),
+            Wish::Look => None,
+            Wish::Learn(class) => Some(class),
+        };
+        self.backlog = ports.buttons.backlog();
+        let start = Instant::now();
+        let is_seen = self.look(ports.source);
+        self.broken = ports.source.broken_frames();
+        self.times.camera = start.elapsed();
+        if is_seen {
+            self.think(lesson)?;
+        }
+        if lesson.is_some() {
+            self.outcome.get_or_insert(Err(Refused::NoFrame));
+            self.pass_on(ports.buttons);
+        }
+        ports.led.set(is_seen && self.recognized().is_some_and(|(place, _)| place != EMPTY));
+        let start = Instant::now();
+        self.draw(ports.screen)?;
+        self.times.screen = start.elapsed();
+        Ok(Flow::Next)
+    }
+
+    /// Does what was pressed since the last frame, up to a training sample, which takes this one.
+    fn obey(&mut self, ports: &mut Ports<'_>) -> Result<Wish, SessionError> {
         while let Some(action) = ports.buttons.poll() {
             let is_asked = std::mem::take(&mut self.is_asked);
             match action {
-                Action::Quit => return Ok(Flow::End),
-                Action::Teach(class) => {
-                    lesson = Some(class).filter(|class| *class < MOST_CLASSES);
-                    break;
-                }
-                Action::TeachNothing => {
-                    lesson = Some(EMPTY);
-                    break;
-                }
+                Action::Quit => return Ok(Wish::End),
+                Action::Teach(class) if class < MOST_CLASSES => return Ok(Wish::Learn(class)),
+                Action::Teach(_) => return Ok(Wish::Look),
+                Action::TeachNothing => return Ok(Wish::Learn(EMPTY)),
                 Action::TeachChosen => {
-                    lesson = Some(*self.chosen.get_or_insert(0));
-                    break;
+                    return Ok(Wish::Learn(*self.chosen.get_or_insert(0)));
                 }
                 Action::TeachNamed(name) => match self.place_named(name) {
-                    Ok(place) => {
-                        lesson = Some(place);
-                        break;
-                    }
+                    Ok(place) => return Ok(Wish::Learn(place)),
                     Err(refused) => self.refuse(refused),
                 },
                 Action::Remove(name) => self.remove(name),
@@ -261,23 +285,7 @@ impl Session {
             }
             self.pass_on(ports.buttons);
         }
-        self.backlog = ports.buttons.backlog();
-        let start = Instant::now();
-        let is_seen = self.look(ports.source);
-        self.broken = ports.source.broken_frames();
-        self.times.camera = start.elapsed();
-        if is_seen {
-            self.think(lesson)?;
-        }
-        if lesson.is_some() {
-            self.outcome.get_or_insert(Err(Refused::NoFrame));
-            self.pass_on(ports.buttons);
-        }
-        ports.led.set(is_seen && self.recognized().is_some_and(|(place, _)| place != EMPTY));
-        let start = Instant::now();
-        self.draw(ports.screen)?;
-        self.times.screen = start.elapsed();
-        Ok(Flow::Next)
+        Ok(Wish::Look)
     }
 
     /// Returns true if one class is taught, and no other begun.
