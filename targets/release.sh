@@ -58,7 +58,6 @@ umask 022
 cargo_home=${CARGO_HOME:-$HOME/.cargo}
 export RUSTFLAGS="${RUSTFLAGS:-} --remap-path-prefix=$cargo_home=/cargo --remap-path-prefix=$root=/offshoot"
 export CFLAGS="${CFLAGS:-} -ffile-prefix-map=$cargo_home=/cargo -ffile-prefix-map=$target=/target -g0"
-# Debian's compilers for the programs of boards must not see them changed.
 command -v cargo >/dev/null || die 2 'no cargo here; install Rust from https://rustup.rs'
 
 # archive NAME: packs the folder $work/NAME.
@@ -97,8 +96,7 @@ if wants command || wants wheels || wants deb; then
             --features offshoot-python/convert --lib --bin offshoot
     done
     # Pages and completions are the same for all machines.
-    command=$target/x86_64-unknown-linux-gnu/dist/offshoot
-    if [[ $(uname -m) != x86_64 ]]; then command=$target/$(uname -m)-unknown-linux-gnu/dist/offshoot; fi
+    command=$target/$(uname -m)-unknown-linux-gnu/dist/offshoot
     "$command" manual "$work/man" >/dev/null
     mkdir "$work/completions"
     for shell in bash zsh fish; do "$command" completions $shell >"$work/completions/offshoot.$shell"; done
