@@ -27,7 +27,7 @@ pub fn run(invocation: &Invocation) -> u8 {
     sigpipe::reset();
     let color = color(&invocation.arguments);
     let ended = match parse(&invocation.arguments, color) {
-        Ok(cli) => output::ended_well(|| run_parsed(&cli, invocation)),
+        Ok(cli) => output::ended_well(|| run_parsed(&cli, invocation, color)),
         // Help and version are no errors, but clap returns them as such.
         Err(notice) => {
             let printed = notice.print().and_then(|()| io::stdout().flush());
@@ -59,7 +59,7 @@ fn color(arguments: &[OsString]) -> ColorChoice {
     value.and_then(|value| ColorChoice::from_str(value, false).ok()).unwrap_or_default()
 }
 
-fn run_parsed(cli: &Cli, invocation: &Invocation) -> u8 {
+fn run_parsed(cli: &Cli, invocation: &Invocation, color: ColorChoice) -> u8 {
     if let Some(parent) = cli.inside {
         sandbox::enter(parent);
     }
@@ -71,7 +71,7 @@ fn run_parsed(cli: &Cli, invocation: &Invocation) -> u8 {
         None => commands::run(&cli.command).map(|()| 0),
     };
     done.unwrap_or_else(|error| {
-        report(cli.output.color, format_args!("{error}"));
+        report(color, format_args!("{error}"));
         error.exit_code()
     })
 }
