@@ -61,6 +61,16 @@ impl<'a> Embedding<'a> {
         }
     }
 
+    /// Returns the last `count` dimensions; all if there are no more.
+    #[must_use]
+    pub fn last(&self, count: usize) -> Self {
+        let from = self.len().saturating_sub(count);
+        match *self {
+            Self::Int8 { codes, quant } => Self::Int8 { codes: &codes[from..], quant },
+            Self::Float(values) => Self::Float(&values[from..]),
+        }
+    }
+
     /// Returns true if there are no dimensions at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {

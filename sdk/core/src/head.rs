@@ -50,13 +50,13 @@ pub use samples::eviction::WhenFull;
 use storage::Layout;
 pub use storage::record::{MAGIC, Record};
 use storage::views::Kept;
-pub use storage::{Limits, MAX_CLASSES, MAX_DIM, MAX_NAME_BYTES, MAX_SHOWN, Memory};
+pub use storage::{Limits, MAX_CLASSES, MAX_DIM, MAX_NAME_BYTES, MAX_SHOWN, Memory, Parts};
 
 pub use crate::embedding::{Distance, Similarity};
 use crate::package::PackageId;
 
-/// Version of a head's record that this code writes and reads.
-pub const VERSION: u16 = 3;
+/// Greatest version of a head's record that this code writes and reads; 3 is the least.
+pub const VERSION: u16 = 4;
 
 /// Min of the inverse L2 regularization.
 pub const MIN_INVERSE_L2: f32 = 1e-3;
@@ -74,6 +74,8 @@ pub const MAX_FALSE_REJECTION_RATE: f32 = 0.5;
 #[derive(Clone, Copy, Debug)]
 struct Fitted {
     fit: Fit,
+    /// Values of the embeddings that the answers depend on.
+    choice: fit::Choice,
     recipe: Recipe,
     /// Mean L2 norm of the samples.
     mean_length: f32,
@@ -98,8 +100,8 @@ pub struct Head<M> {
     /// it was evicted itself. The evicted sample is stored behind the others, so that the addition
     /// can be undone.
     last: Option<usize>,
-    /// Number of valid rows of the Gram matrix.
-    gram_rows: usize,
+    /// Number of valid rows of the Gram matrices: of the last part, and of all values.
+    gram_rows: [usize; 2],
     /// Last fit; `None` if anything has changed since.
     fitted: Option<Fitted>,
     memory: M,
@@ -130,8 +132,22 @@ impl Head<alloc::boxed::Box<[u32]>> {
         package_id: PackageId,
         limits: Limits,
     ) -> Result<Self, HeadError> {
-        let memory = reserve(limits.words(kind, dim)?)?;
-        Self::new(kind, dim, package_id, limits, memory)
+        Self::boxed_for(kind, Parts::single(dim), package_id, limits)
+    }
+
+    /// Creates an empty head for embeddings of several parts in memory of its own.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Head::boxed`].
+    pub fn boxed_for(
+        kind: HeadKind,
+        parts: Parts,
+        package_id: PackageId,
+        limits: Limits,
+    ) -> Result<Self, HeadError> {
+        let memory = reserve(limits.words_for(kind, parts)?)?;
+        Self::new_for(kind, parts, package_id, limits, memory)
     }
 
     /// Loads a head like [`Head::decode`], into memory of its own.
@@ -148,7 +164,7 @@ impl Head<alloc::boxed::Box<[u32]>> {
         if package.is_some_and(|id| record.package_id() != id) {
             return Err(HeadError::OtherPackage);
         }
-        let words = record.limits().words(record.kind(), record.dim())?;
+        let words = record.limits().words_for(record.kind(), record.parts())?;
         Self::decode(bytes, package, reserve(words)?)
     }
 }
@@ -182,9 +198,26 @@ impl<M: Memory> Head<M> {
         limits: Limits,
         memory: M,
     ) -> Result<Self, HeadError> {
-        let layout = Layout::new(kind, dim, limits)?;
+        Self::new_for(kind, Parts::single(dim), package_id, limits, memory)
+    }
+
+    /// Creates an empty head for embeddings of several parts.
+    ///
+    /// `memory` needs [`Limits::words_for`]`(kind, parts)` words; its content does not matter.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Head::new`].
+    pub fn new_for(
+        kind: HeadKind,
+        parts: Parts,
+        package_id: PackageId,
+        limits: Limits,
+        memory: M,
+    ) -> Result<Self, HeadError> {
+        let layout = Layout::new(kind, parts, limits)?;
         let found = memory.words().len();
-        let needed = limits.words(kind, dim)?;
+        let needed = limits.words_for(kind, parts)?;
         if found < needed {
             return Err(HeadError::MemoryTooShort { found, needed });
         }
@@ -198,7 +231,7 @@ impl<M: Memory> Head<M> {
             classes: 0,
             samples: 0,
             last: None,
-            gram_rows: 0,
+            gram_rows: [0; 2],
             fitted: None,
             memory,
         })
@@ -212,6 +245,11 @@ impl<M: Memory> Head<M> {
     /// Number of dimensions of its embeddings.
     pub fn dim(&self) -> usize {
         self.layout.dim
+    }
+
+    /// Division of its embeddings into parts.
+    pub fn parts(&self) -> Parts {
+        self.layout.parts()
     }
 
     /// Limits of its classes and samples.

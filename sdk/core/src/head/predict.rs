@@ -3,14 +3,15 @@
 mod activation;
 pub(super) mod answer;
 pub(super) mod linear;
+mod parts;
 pub(super) mod query;
 
 use query::Query;
 
 use super::error::AskError;
 use super::fit::knn;
-use super::linalg::{gram, vector};
-use super::storage::views::{Kept, Solved, Work};
+use super::linalg::vector;
+use super::storage::views::{Kept, Solved, View, Work};
 use super::storage::{MAX_CLASSES, Memory};
 use super::{
     Answer, ClassId, Fit, Fitted, Head, HeadKind, Probability, Recipe, Report, Similarity, fit,
@@ -37,18 +38,11 @@ impl<M: Memory> Head<M> {
         if self.samples == 0 {
             return Err(AskError::NothingTaught);
         }
-        let from = self.gram_rows;
-        let samples = self.samples;
+        let choice = self.choose();
         let recipe = self.recipe;
         let false_rejection_rate = self.false_rejection_rate;
-        let (kept, work) = self.parts();
-        // With more samples than dimensions there are no products of samples (`primal`).
-        let among_samples = samples <= kept.dim();
-        if among_samples {
-            gram::extend(&kept, work.gram, from, samples);
-        }
-        let fitted = fit::fit(recipe, false_rejection_rate, kept, work);
-        self.gram_rows = if among_samples { samples } else { 0 };
+        let (kept, work) = self.view(choice.view);
+        let fitted = fit::fit(recipe, false_rejection_rate, choice, kept, work);
         self.fitted = Some(fitted);
         Ok(fitted.fit)
     }
@@ -75,20 +69,21 @@ impl<M: Memory> Head<M> {
     /// [`AskError::NothingTaught`] without samples, [`AskError::NotFitted`] before [`Head::fit`].
     pub fn report(&self) -> Result<Report<'_>, AskError> {
         let fitted = self.fitted()?;
-        Ok(Report::new(self.kept(), self.solved(), fitted.tally, fitted.inverse_temperature))
+        Ok(Report::new(self.kept(), self.solved(&fitted), fitted.tally, fitted.inverse_temperature))
     }
 
-    /// Returns the training data and the data computed from it, restricted to the existing samples.
-    pub(super) fn parts(&mut self) -> (Kept<'_>, Work<'_>) {
-        let (kept, mut work) = self.layout.split(self.memory.words_mut());
-        work.keep(self.classes, self.samples, self.layout.dim);
+    /// Returns the training data and the data computed from it, restricted to a view and to the
+    /// existing samples.
+    pub(super) fn view(&mut self, view: View) -> (Kept<'_>, Work<'_>) {
+        let (kept, mut work) = self.layout.split_view(self.memory.words_mut(), view);
+        work.keep(self.classes, self.samples, kept.dim());
         (kept, work)
     }
 
-    /// Returns the data computed by the last fit, restricted to the existing samples.
-    pub(super) fn solved(&self) -> Solved<'_> {
+    /// Returns the data computed by a fit, restricted to the existing samples.
+    pub(super) fn solved(&self, fitted: &Fitted) -> Solved<'_> {
         let mut solved = self.layout.solved(self.memory.words());
-        solved.keep(self.classes, self.samples, self.layout.dim);
+        solved.keep(self.classes, self.samples, self.layout.dim_of(fitted.choice.view));
         solved
     }
 
@@ -100,8 +95,8 @@ impl<M: Memory> Head<M> {
         }
     }
 
-    /// Checks an embedding.
-    fn query<'q>(&self, embedding: Embedding<'q>) -> Result<Query<'q>, AskError> {
+    /// Checks an embedding, and restricts it to what the fit reads.
+    fn query<'q>(&self, embedding: Embedding<'q>) -> Result<(Query<'q>, Fitted), AskError> {
         let found = embedding.len();
         let needed = self.layout.dim;
         if found != needed {
@@ -110,7 +105,9 @@ impl<M: Memory> Head<M> {
         if let Some(index) = embedding.first_non_finite() {
             return Err(AskError::NotFinite { index });
         }
-        Ok(Query::new(embedding))
+        let fitted = self.fitted()?;
+        let dim = self.layout.dim_of(fitted.choice.view);
+        Ok((Query::new(embedding.last(dim)), fitted))
     }
 
     /// Classifies `embedding`.
@@ -124,8 +121,7 @@ impl<M: Memory> Head<M> {
     /// [`AskError`] if the head has no samples or is not fitted to them, or for an embedding of
     /// another dimension or with a value that is not finite.
     pub fn classify(&self, embedding: Embedding<'_>) -> Result<Answer, AskError> {
-        let query = self.query(embedding)?;
-        let fitted = self.fitted()?;
+        let (query, fitted) = self.query(embedding)?;
         if self.classes > FEW_CLASSES {
             return Ok(self.answer_of_many(&query, &fitted));
         }
@@ -142,14 +138,14 @@ impl<M: Memory> Head<M> {
     /// Computes the answer and, in `scores`, the probability of every class.
     #[inline(never)]
     fn answer(&self, query: &Query<'_>, fitted: &Fitted, scores: &mut [f32]) -> Answer {
-        let kept = self.kept();
-        let solved = self.solved();
+        let kept = self.kept().view(fitted.choice.view);
+        let solved = self.solved(fitted);
         if fitted.recipe.kind == HeadKind::Knn {
             let owners = kept.owners[..self.samples].iter().enumerate();
             knn::scores(owners.map(|(i, &owner)| (query.cosine(&kept, i), owner)), scores);
         } else {
             let factor = query.factor(fitted.recipe.transform, fitted.mean_length);
-            let rows = solved.weights.chunks_exact(self.layout.dim).zip(solved.bias);
+            let rows = solved.weights.chunks_exact(kept.dim()).zip(solved.bias);
             for (score, (weights, bias)) in scores.iter_mut().zip(rows) {
                 *score = factor * query.dot(weights) + bias;
             }
@@ -181,8 +177,7 @@ impl<M: Memory> Head<M> {
         let found = out.len();
         let needed = self.classes;
         let out = out.get_mut(..needed).ok_or(AskError::TooShort { found, needed })?;
-        let query = self.query(embedding)?;
-        let fitted = self.fitted()?;
+        let (query, fitted) = self.query(embedding)?;
         Ok(self.answer(&query, &fitted, out))
     }
 
@@ -197,15 +192,15 @@ impl<M: Memory> Head<M> {
         &self,
         embedding: Embedding<'_>,
     ) -> Result<(Similarity, Option<Similarity>), AskError> {
-        let query = self.query(embedding)?;
-        let fitted = self.fitted()?;
-        let (_, score) = nearest_mean(&query, &self.kept(), self.solved().norms);
+        let (query, fitted) = self.query(embedding)?;
+        let kept = self.kept().view(fitted.choice.view);
+        let (_, score) = nearest_mean(&query, &kept, self.solved(&fitted).norms);
         Ok((score, fitted.border.least()))
     }
 
     /// Writes the contribution of each dimension of `embedding` to the log odds of `class` against
-    /// `other` to the front of `out`; returns the contribution of the bias. Their sum is the log
-    /// odds.
+    /// `other` to the front of `out`, 0 for dimensions that the head does not read; returns the
+    /// contribution of the bias. Their sum is the log odds.
     ///
     /// # Errors
     ///
@@ -218,18 +213,20 @@ impl<M: Memory> Head<M> {
         other: ClassId,
         out: &mut [f32],
     ) -> Result<f32, AskError> {
-        let query = self.query(embedding)?;
-        let fitted = self.fitted()?;
+        let (query, fitted) = self.query(embedding)?;
         if !fitted.recipe.kind.is_linear() {
             return Err(AskError::NotLinear);
         }
         let found = out.len();
         let dim = self.layout.dim;
         let out = out.get_mut(..dim).ok_or(AskError::TooShort { found, needed: dim })?;
-        let solved = self.solved();
+        let solved = self.solved(&fitted);
         let bias = taught_bias(solved.bias, class)? - taught_bias(solved.bias, other)?;
         let factor =
             fitted.inverse_temperature * query.factor(fitted.recipe.transform, fitted.mean_length);
+        let (unread, out) = out.split_at_mut(dim - self.layout.dim_of(fitted.choice.view));
+        unread.fill(0.0);
+        let dim = out.len();
         let own = &solved.weights[class.index() * dim..][..dim];
         let others = &solved.weights[other.index() * dim..][..dim];
         for (index, out) in out.iter_mut().enumerate() {

@@ -7,7 +7,7 @@ use super::class_name::check_name;
 use super::error::{ClassError, SampleError};
 use super::predict::query;
 use super::storage::views::count;
-use super::storage::{MAX_SHOWN, Memory};
+use super::storage::{Layout, MAX_SHOWN, Memory};
 use super::{ClassId, Head, WhenFull};
 use crate::embedding::Embedding;
 use crate::quant::{Quant, Scale};
@@ -35,10 +35,9 @@ impl<M: Memory> Head<M> {
         }
         self.write_name(self.classes, name);
         let class = self.classes;
-        let dim = self.layout.dim;
-        let kept = self.layout.kept_mut(self.memory.words_mut());
+        let mut kept = self.layout.kept_mut(self.memory.words_mut());
         kept.seen[class] = 0;
-        kept.sums[class * dim..][..dim].fill(0);
+        kept.clear_sums(class..class + 1);
         self.classes += 1;
         self.fitted = None;
         Ok(ClassId(self.classes as u16 - 1))
@@ -153,12 +152,15 @@ impl<M: Memory> Head<M> {
     /// Writes a checked sample behind all others.
     pub(super) fn write_sample(&mut self, class: ClassId, embedding: Embedding<'_>) {
         let at = self.samples;
-        let dim = self.layout.dim;
+        let Layout { dim, last, .. } = self.layout;
         let quant = embedding.own_quant();
         let kept = self.layout.kept_mut(self.memory.words_mut());
         let codes = &mut kept.codes[at * dim..][..dim];
         embedding.write_codes(quant, codes);
         kept.inverses[at] = query::inverse_of_codes(codes, quant);
+        if let Some(inverse) = kept.last_inverses.get_mut(at) {
+            *inverse = query::inverse_of_codes(&codes[dim - last..], quant);
+        }
         kept.scales[at] = quant.scale.get();
         kept.zeros[at] = quant.zero_point;
         kept.owners[at] = class.0;

@@ -1,11 +1,13 @@
 //! Memory of a head: one slice of words, divided once.
 
+mod parts;
 pub(super) mod record;
 pub(super) mod views;
 
 use bytemuck::Pod;
+pub use parts::Parts;
 use serde::{Deserialize, Serialize};
-use views::{Kept, KeptMut, Solved, Work};
+use views::{Kept, KeptMut, LastPart, Solved, View, Work};
 
 use super::fit::primal::{BLOCK, LANES};
 use super::fit::ridge::spectrum_len;
@@ -53,6 +55,11 @@ impl Limits {
     /// For `n` above `d`, `132 * d` more (a block of samples), for softmax and auto also
     /// `4 * d * k`, and for auto up to 32 kB.
     ///
+    /// An embedding of several parts ([`Limits::words_for`]), the last of `e` values, takes
+    /// `4 * k * e + 4 * n` more and, for every kind but nearest mean and k-NN,
+    /// `2 * l * (l + 1)` with `l` the lesser of `n` and `e`; ridge, LDA and softmax then take the
+    /// `136 * m` of auto, too.
+    ///
     /// Usable in constants, so that an array can be sized with it.
     ///
     /// # Errors
@@ -61,7 +68,16 @@ impl Limits {
     /// above [`MAX_DIM`], or a head that could not be addressed or saved (4 GiB; 2 GiB on a 32-bit
     /// processor).
     pub const fn words(self, kind: HeadKind, dim: usize) -> Result<usize, HeadError> {
-        match Layout::new(kind, dim, self) {
+        self.words_for(kind, Parts::single(dim))
+    }
+
+    /// Length in `u32` words of the memory of a head for embeddings of several parts, exactly.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Limits::words`].
+    pub const fn words_for(self, kind: HeadKind, parts: Parts) -> Result<usize, HeadError> {
+        match Layout::new(kind, parts, self) {
             Ok(layout) => Ok(layout.kept_words() + layout.work_words()),
             Err(error) => Err(error),
         }
@@ -131,13 +147,18 @@ impl Memory for alloc::boxed::Box<[u32]> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Layout {
     pub kind: HeadKind,
+    /// Number of values of an embedding.
     pub dim: usize,
+    /// Number of values of its last part; `dim` if it has no others.
+    pub last: usize,
     pub classes: usize,
     pub samples: usize,
 }
 
 impl Layout {
-    pub const fn new(kind: HeadKind, dim: usize, limits: Limits) -> Result<Self, HeadError> {
+    pub const fn new(kind: HeadKind, parts: Parts, limits: Limits) -> Result<Self, HeadError> {
+        let dim = parts.dim();
+        let last = parts.last();
         if dim == 0 || dim > MAX_DIM {
             return Err(HeadError::DimOutOfRange { found: dim });
         }
@@ -153,18 +174,18 @@ impl Layout {
         let d = dim as u64;
         let k = classes as u64;
         let n = samples as u64;
-        let mut words = 9 * k + (n + 1) * (d + 12) / 4 + k * (2 * d + 6) + n * (7 + k) + 16;
+        let mut words = 9 * k + (n + 1) * (d + 16) / 4 + k * (3 * d + 6) + n * (7 + k) + 16;
         let size = if n < d { n } else { d };
         words += size * (size + 1) / 2 + (BLOCK as u64 + 1) * (d + LANES as u64);
         if kind.solves() {
-            words += size * (size + 1) / 2 + k * (SOLVER_COLUMNS as u64 * n + d + 4);
+            words += size * (size + 1) + k * (SOLVER_COLUMNS as u64 * n + d + 4);
             words += spectrum_len(samples, size as usize) as u64;
         }
         // 2^30 words are 4 GiB; a 32-bit device ends at half of that.
         if words >= 1 << 30 || words > (usize::MAX / 8) as u64 {
             return Err(HeadError::TooLarge { classes: limits.classes, samples: limits.samples });
         }
-        Ok(Self { kind, dim, classes, samples })
+        Ok(Self { kind, dim, last, classes, samples })
     }
 
     /// Number of words of the training data.
@@ -181,39 +202,103 @@ impl Layout {
             + 2 * m
             + m.div_ceil(2)
             + m.div_ceil(4)
+            + k * self.last_sums()
+            + self.last_inverses()
+    }
+
+    /// Division of the embeddings.
+    pub const fn parts(&self) -> Parts {
+        match Parts::joined(self.dim, self.last) {
+            Ok(parts) => parts,
+            Err(_) => Parts::single(self.dim),
+        }
+    }
+
+    /// Number of values in view.
+    pub const fn dim_of(&self, view: View) -> usize {
+        match view {
+            View::Last => self.last,
+            View::All => self.dim,
+        }
+    }
+
+    /// Returns the views that a fit may read, the narrowest first.
+    pub const fn views(&self) -> &'static [View] {
+        match (self.has_parts(), self.kind.solves()) {
+            (false, _) => &[View::All],
+            (true, false) => &[View::Last],
+            (true, true) => &[View::Last, View::All],
+        }
+    }
+
+    /// Returns true if embeddings have several parts.
+    pub const fn has_parts(&self) -> bool {
+        self.last < self.dim
+    }
+
+    /// Number of values of the widest view that is fitted: the kinds that do not solve read the last
+    /// part only.
+    const fn widest(&self) -> usize {
+        if self.kind.solves() { self.dim } else { self.last }
+    }
+
+    /// Number of values of each class's sum over the last part.
+    const fn last_sums(&self) -> usize {
+        if self.has_parts() { self.last } else { 0 }
+    }
+
+    /// Number of inverse norms of the samples' last parts.
+    const fn last_inverses(&self) -> usize {
+        if self.has_parts() { self.samples + 1 } else { 0 }
     }
 
     /// Number of words of the data computed from it.
     pub const fn work_words(&self) -> usize {
         let k = self.classes;
         let n = self.samples;
-        let lists = k * (self.dim + 4) + n * (7 + k) + self.centre_len() + self.block_len();
-        lists + self.gram_len() + self.square_len() + self.solver_len() + self.spectrum_len()
+        let lists = k * (self.widest() + 4) + n * (7 + k) + self.centre_len() + self.block_len();
+        let grams = self.gram_len() + self.last_gram_len();
+        lists + grams + self.square_len() + self.solver_len() + self.spectrum_len()
     }
 
     /// Size of the matrices: the lesser of samples and dimensions.
     const fn size(&self) -> usize {
-        if self.samples < self.dim { self.samples } else { self.dim }
+        if self.samples < self.widest() { self.samples } else { self.widest() }
     }
 
-    /// Returns true if there may be more samples than dimensions.
-    const fn is_long(&self) -> bool {
-        self.samples > self.dim
+    /// Number of dimensions of the widest view that may have fewer of them than samples; 0 if none
+    /// has.
+    const fn long_dim(&self) -> usize {
+        if self.samples > self.widest() {
+            self.widest()
+        } else if self.samples > self.last {
+            self.last
+        } else {
+            0
+        }
     }
 
     /// Number of values in a block of samples as features.
     const fn block_len(&self) -> usize {
-        if self.is_long() { BLOCK * self.dim.next_multiple_of(LANES) } else { 0 }
+        BLOCK * self.long_dim().next_multiple_of(LANES)
     }
 
     /// Number of values in the mean of the features.
     const fn centre_len(&self) -> usize {
-        if self.is_long() { self.dim } else { 0 }
+        self.long_dim()
     }
 
     const fn gram_len(&self) -> usize {
-        let size = self.size();
-        size * (size + 1) / 2
+        triangle(self.size())
+    }
+
+    /// Length of the matrix of the last part, beside that of all values.
+    const fn last_gram_len(&self) -> usize {
+        match self.last < self.widest() {
+            true if self.samples < self.last => triangle(self.samples),
+            true => triangle(self.last),
+            false => 0,
+        }
     }
 
     const fn square_len(&self) -> usize {
@@ -231,9 +316,10 @@ impl Layout {
     }
 
     const fn spectrum_len(&self) -> usize {
-        match self.kind {
-            HeadKind::Auto => spectrum_len(self.samples, self.size()),
-            _ => 0,
+        // The choice between the last part and all needs it, whatever the kind.
+        match matches!(self.kind, HeadKind::Auto) || self.last < self.widest() {
+            true => spectrum_len(self.samples, self.size()),
+            false => 0,
         }
     }
 
@@ -241,6 +327,12 @@ impl Layout {
     pub fn split<'a>(&self, words: &'a mut [u32]) -> (Kept<'a>, Work<'a>) {
         let (kept, work) = words.split_at_mut(self.kept_words());
         (self.kept(kept), self.work(work))
+    }
+
+    /// Splits the words like [`Layout::split`], restricted to a view of the embeddings.
+    pub fn split_view<'a>(&self, words: &'a mut [u32], view: View) -> (Kept<'a>, Work<'a>) {
+        let (kept, work) = self.split(words);
+        (kept.view(view), work.view(view, self.dim_of(view)))
     }
 
     /// Returns the training data.
@@ -256,6 +348,12 @@ impl Layout {
             inverses: take(rest, self.samples + 1),
             owners: take(rest, self.samples + 1),
             zeros: take(rest, self.samples + 1),
+            last: LastPart {
+                sums: take(rest, self.classes * self.last_sums()),
+                inverses: take(rest, self.last_inverses()),
+                dim: self.last,
+            },
+            stride: self.dim,
             dim: self.dim,
         }
     }
@@ -273,7 +371,10 @@ impl Layout {
             inverses: take_mut(rest, self.samples + 1),
             owners: take_mut(rest, self.samples + 1),
             zeros: take_mut(rest, self.samples + 1),
+            last_sums: take_mut(rest, self.classes * self.last_sums()),
+            last_inverses: take_mut(rest, self.last_inverses()),
             dim: self.dim,
+            last: self.last,
         }
     }
 
@@ -281,7 +382,7 @@ impl Layout {
     pub fn solved<'a>(&self, words: &'a [u32]) -> Solved<'a> {
         let rest = &mut &words[self.kept_words()..];
         Solved {
-            weights: take(rest, self.classes * self.dim),
+            weights: take(rest, self.classes * self.widest()),
             bias: take(rest, self.classes),
             norms: take(rest, self.classes),
             counts: take(rest, self.classes),
@@ -294,7 +395,7 @@ impl Layout {
     fn work<'a>(&self, words: &'a mut [u32]) -> Work<'a> {
         let rest = &mut &mut words[..];
         Work {
-            weights: take_mut(rest, self.classes * self.dim),
+            weights: take_mut(rest, self.classes * self.widest()),
             bias: take_mut(rest, self.classes),
             norms: take_mut(rest, self.classes),
             counts: take_mut(rest, self.classes),
@@ -306,6 +407,7 @@ impl Layout {
             scales: take_mut(rest, self.samples),
             importance: take_mut(rest, self.samples),
             gram: take_mut(rest, self.gram_len()),
+            last_gram: take_mut(rest, self.last_gram_len()),
             square: take_mut(rest, self.square_len()),
             solver: take_mut(rest, self.solver_len()),
             spectrum: take_mut(rest, self.spectrum_len()),
@@ -313,6 +415,11 @@ impl Layout {
             block: take_mut(rest, self.block_len()),
         }
     }
+}
+
+/// Number of entries of a lower triangle.
+const fn triangle(size: usize) -> usize {
+    size * (size + 1) / 2
 }
 
 fn take<'a, T: Pod>(words: &mut &'a [u32], count: usize) -> &'a [T] {
@@ -335,11 +442,12 @@ mod tests {
 
     #[test]
     fn every_word_is_used() {
-        for kind in HeadKind::ALL {
+        for (kind, last) in HeadKind::ALL.into_iter().flat_map(|kind| [(kind, 12), (kind, 4)]) {
             for samples in [7, 23] {
                 // Their number plus the spare one is a multiple of four, which leaves no gaps
                 // between parts.
-                let layout = Layout::new(kind, 12, Limits { classes: 4, samples }).unwrap();
+                let parts = Parts::joined(12, last).unwrap();
+                let layout = Layout::new(kind, parts, Limits { classes: 4, samples }).unwrap();
                 let mut words = [0; 8192];
                 let (kept, work) = layout.split(&mut words);
                 let bytes = size_of_val(kept.names) + kept.name_bytes.len() + kept.codes.len();
@@ -347,6 +455,7 @@ mod tests {
                 let bytes =
                     bytes + size_of_val(kept.owners) + kept.zeros.len() + size_of_val(kept.seen);
                 let bytes = bytes + size_of_val(kept.sums);
+                let bytes = bytes + size_of_val(kept.last.sums) + size_of_val(kept.last.inverses);
                 assert_eq!(bytes, layout.kept_words() * 4);
                 let floats =
                     work.weights.len() + work.bias.len() + work.scores.len() + work.norms.len();
@@ -355,7 +464,7 @@ mod tests {
                 let floats = floats + work.columns.len() + work.gram.len() + work.square.len();
                 let floats =
                     floats + work.importance.len() + work.spectrum.len() + work.counts.len();
-                let floats = floats + work.centre.len() + work.block.len();
+                let floats = floats + work.centre.len() + work.block.len() + work.last_gram.len();
                 assert_eq!(floats + work.solver.len(), layout.work_words());
             }
         }

@@ -8,8 +8,8 @@ mod model;
 
 use offshoot_core::head::{
     AskError, ClassError, EditError, Head, HeadError, HeadKind, Limits, MAX_FALSE_REJECTION_RATE,
-    MAX_INVERSE_L2, MAX_NAME_BYTES, MIN_INVERSE_L2, MergeError, Recipe, SampleError, Transform,
-    WhenFull,
+    MAX_INVERSE_L2, MAX_NAME_BYTES, MIN_INVERSE_L2, MergeError, Parts, Recipe, SampleError,
+    Transform, WhenFull,
 };
 use offshoot_core::package::PackageId;
 use offshoot_core::{Embedding, Quant, Scale};
@@ -61,15 +61,16 @@ impl Choices<'_> {
     }
 }
 
-fn boxed(kind: HeadKind, dim: usize, limits: Limits, rubbish: u32) -> AnyHead {
-    let words = limits.words(kind, dim).expect("small limits");
-    Head::new(kind, dim, ID, limits, vec![rubbish; words].into_boxed_slice())
+fn boxed(kind: HeadKind, parts: Parts, limits: Limits, rubbish: u32) -> AnyHead {
+    let words = limits.words_for(kind, parts).expect("small limits");
+    Head::new_for(kind, parts, ID, limits, vec![rubbish; words].into_boxed_slice())
         .expect("enough memory")
 }
 
 /// Values as a head keeps them.
 fn kept(values: &[f32], class: usize) -> Sample {
-    let mut head = boxed(HeadKind::Knn, values.len(), Limits { classes: 1, samples: 1 }, 0);
+    let parts = Parts::single(values.len());
+    let mut head = boxed(HeadKind::Knn, parts, Limits { classes: 1, samples: 1 }, 0);
     let only = head.add_class("only").expect("room for one");
     head.add_sample(only, Embedding::Float(values)).expect("finite values");
     let Some((_, Embedding::Int8 { codes, quant })) = head.samples().next() else {
@@ -92,8 +93,12 @@ pub fn run(bytes: &[u8]) {
     let dim = choices.of(&[1, 2, 3, 5, 8, 13, 24, 40]);
     let limits =
         Limits { classes: 1 + choices.below(6) as u16, samples: 1 + choices.below(45) as u16 };
-    let mut pair =
-        Pair { head: boxed(kind, dim, limits, 0xaaaa_aaaa), model: Model::new(kind, dim, limits) };
+    let parts = match choices.below(2) {
+        0 => Parts::single(dim),
+        _ => Parts::joined(dim, 1 + choices.below(dim)).expect("within the embedding"),
+    };
+    let head = boxed(kind, parts, limits, 0xaaaa_aaaa);
+    let mut pair = Pair { head, model: Model::new(kind, parts, limits) };
     for _ in 0..MOST_STEPS {
         if choices.0.is_empty() {
             break;
@@ -158,7 +163,7 @@ impl Pair {
         }
         let class = choices.below(self.model.classes.len());
         let id = self.head.class_at(class).expect("listed");
-        let values = choices.values(self.model.dim, class, &self.model.samples);
+        let values = choices.values(self.model.parts.dim(), class, &self.model.samples);
         let mut sample = kept(&values, class);
         let as_codes = choices.below(3) == 0;
         if as_codes {
@@ -253,9 +258,9 @@ impl Pair {
     fn merge(&mut self, choices: &mut Choices<'_>) {
         let limits = Limits { classes: 3, samples: 1 + choices.below(6) as u16 };
         let kind = choices.of(&HeadKind::ALL);
-        let dim = self.model.dim;
+        let parts = self.model.parts;
         let mut other =
-            Pair { head: boxed(kind, dim, limits, 1), model: Model::new(kind, dim, limits) };
+            Pair { head: boxed(kind, parts, limits, 1), model: Model::new(kind, parts, limits) };
         for _ in 0..1 + choices.below(9) {
             other.add_sample(choices);
         }
@@ -305,10 +310,10 @@ impl Pair {
     fn become_another_kind(&mut self, choices: &mut Choices<'_>) {
         let kind = choices.of(&HeadKind::ALL);
         let limits = self.model.limits;
-        let mut head = boxed(kind, self.model.dim, limits, 0x7f7f_7f7f);
+        let mut head = boxed(kind, self.model.parts, limits, 0x7f7f_7f7f);
         head.merge(&self.head).expect("as much room");
         self.head = head;
-        let fresh = Model::new(kind, self.model.dim, limits);
+        let fresh = Model::new(kind, self.model.parts, limits);
         self.model.kind = kind;
         self.model.last = None;
         let false_rejection_rate = fresh.false_rejection_rate;
@@ -320,7 +325,7 @@ impl Pair {
 
     /// Tries operations that must be refused and leave no trace.
     fn refuse(&mut self, choices: &mut Choices<'_>) {
-        let dim = self.model.dim;
+        let dim = self.model.parts.dim();
         let mut values = choices.values(dim, 0, &self.model.samples);
         let index = choices.below(dim);
         values[index] = choices.of(&[f32::NAN, f32::INFINITY, f32::NEG_INFINITY]);
@@ -342,7 +347,7 @@ impl Pair {
         let mut queries: Vec<Vec<f32>> =
             self.model.samples.iter().take(2).map(Sample::values).collect();
         let class = choices.below(5);
-        queries.push(choices.values(self.model.dim, class, &self.model.samples));
+        queries.push(choices.values(self.model.parts.dim(), class, &self.model.samples));
         let mut fresh = self.model.taught_in_one_go();
         let found = told(&mut self.head, &queries);
         let want = told(&mut fresh, &queries);
@@ -350,11 +355,44 @@ impl Pair {
             assert_eq!(found, want, "{} of {} samples", self.model.kind, self.model.samples.len());
         }
         assert_eq!(found.len(), want.len());
+        self.ask_of_one_part(&queries);
+    }
+
+    /// A head of several parts answers as one that knows nothing but the values that it reads.
+    fn ask_of_one_part(&mut self, queries: &[Vec<f32>]) {
+        let parts = self.model.parts;
+        let Ok(reads_all) = self.head.reads_all() else { return };
+        match self.head.part_errors().expect("fitted") {
+            Some([last, all]) => assert_eq!(reads_all, all < 0.95 * last, "{last} {all}"),
+            None => assert_eq!(reads_all, parts.is_single()),
+        }
+        if parts.is_single() || self.model.has_left_out() {
+            return;
+        }
+        let read = if reads_all { parts.dim() } else { parts.last() };
+        let mut plain = self.model.last(read).taught_in_one_go();
+        let cut: Vec<Vec<f32>> =
+            queries.iter().map(|query| query[query.len() - read..].to_vec()).collect();
+        plain.fit().expect("there are samples");
+        for (query, cut) in queries.iter().zip(&cut) {
+            let ask = |head: &AnyHead, query: &[f32]| {
+                let query = Embedding::Float(query);
+                let mut out = vec![0.0; head.class_count()];
+                let answer = head.probabilities(query, &mut out);
+                format!("{answer:?} {:?} {:?}", bits(&out), head.similarity(query))
+            };
+            assert_eq!(ask(&self.head, query), ask(&plain, cut), "{}", self.model.kind);
+        }
+        assert_eq!(self.head.chosen(), plain.chosen());
+        if let (Ok(own), Ok(plain)) = (self.head.linear(), plain.linear()) {
+            assert_eq!((own.first, plain.first), (parts.dim() - read, 0));
+            assert_eq!(bits(own.weights), bits(plain.weights));
+        }
     }
 }
 
 fn memory(model: &Model, rubbish: u32) -> Box<[u32]> {
-    let words = model.limits.words(model.kind, model.dim).expect("as before");
+    let words = model.limits.words_for(model.kind, model.parts).expect("as before");
     vec![rubbish; words].into_boxed_slice()
 }
 

@@ -1,8 +1,7 @@
 //! Plain model of a head: lists and sums, recomputed from nothing, and the record they make.
 
 use offshoot_core::head::{
-    DEFAULT_FALSE_REJECTION_RATE, Head, HeadKind, Limits, MAGIC, Recipe, Transform, VERSION,
-    WhenFull,
+    DEFAULT_FALSE_REJECTION_RATE, Head, HeadKind, Limits, MAGIC, Parts, Recipe, Transform, WhenFull,
 };
 use offshoot_core::package::PackageId;
 use offshoot_core::{Embedding, Quant};
@@ -20,6 +19,22 @@ pub struct Sample {
 impl Sample {
     pub fn values(&self) -> Vec<f32> {
         self.codes.iter().map(|&code| self.quant.dequantize(code)).collect()
+    }
+
+    /// The sample with nothing but the last `count` values.
+    pub fn last(&self, count: usize) -> Self {
+        let codes = self.codes[self.codes.len() - count..].to_vec();
+        Self { codes, ..self.clone() }
+    }
+
+    /// The unit vector of all values and, behind it, if they have several parts, that of the last
+    /// one.
+    fn units(&self, parts: Parts) -> Vec<i64> {
+        let mut units: Vec<i64> = self.unit().collect();
+        if !parts.is_single() {
+            units.extend(self.last(parts.last()).unit());
+        }
+        units
     }
 
     /// The unit vector in steps of 1 / 32768, halves away from zero, as `head/fit/nearest_mean.rs`
@@ -56,7 +71,7 @@ pub struct Last {
 #[derive(Clone, Debug)]
 pub struct Model {
     pub kind: HeadKind,
-    pub dim: usize,
+    pub parts: Parts,
     pub limits: Limits,
     pub inverse_l2: f32,
     pub transform: Transform,
@@ -68,11 +83,11 @@ pub struct Model {
 }
 
 impl Model {
-    pub fn new(kind: HeadKind, dim: usize, limits: Limits) -> Self {
+    pub fn new(kind: HeadKind, parts: Parts, limits: Limits) -> Self {
         let Recipe { transform, inverse_l2, .. } = Recipe::of(kind);
         Self {
             kind,
-            dim,
+            parts,
             limits,
             inverse_l2,
             transform,
@@ -89,14 +104,27 @@ impl Model {
     }
 
     pub fn add_class(&mut self, name: &str) -> usize {
-        self.classes.push(Class { name: name.to_string(), shown: 0, sum: vec![0; self.dim] });
+        let sum = vec![0; self.sum_len()];
+        self.classes.push(Class { name: name.to_string(), shown: 0, sum });
         self.classes.len() - 1
     }
 
+    /// Number of values of a class's sums.
+    fn sum_len(&self) -> usize {
+        self.parts.dim() + if self.parts.is_single() { 0 } else { self.parts.last() }
+    }
+
+    /// True if a full head left samples out.
+    pub fn has_left_out(&self) -> bool {
+        let mut classes = self.classes.iter().enumerate();
+        classes.any(|(index, class)| class.shown as usize > self.samples_of(index))
+    }
+
     fn count(&mut self, sample: &Sample, sign: i64) {
+        let parts = self.parts;
         let class = &mut self.classes[sample.class];
         class.shown = class.shown.wrapping_add_signed(sign as i32);
-        class.sum.iter_mut().zip(sample.unit()).for_each(|(sum, x)| *sum += sign * x);
+        class.sum.iter_mut().zip(sample.units(parts)).for_each(|(sum, x)| *sum += sign * x);
     }
 
     fn samples_of(&self, class: usize) -> usize {
@@ -157,7 +185,8 @@ impl Model {
 
     pub fn forget_left_out(&mut self) {
         for class in &mut self.classes {
-            (class.shown, class.sum) = (0, vec![0; self.dim]);
+            class.shown = 0;
+            class.sum.fill(0);
         }
         for sample in self.samples.clone() {
             self.count(&sample, 1);
@@ -190,13 +219,18 @@ impl Model {
     /// The record, by the table at the top of `head/storage/record.rs`.
     pub fn encoded(&self) -> Vec<u8> {
         let mut out = MAGIC.to_vec();
-        out.extend(VERSION.to_le_bytes());
+        let (version, last) = match self.parts.is_single() {
+            true => (3u16, 0),
+            false => (4, self.parts.last() as u16),
+        };
+        out.extend(version.to_le_bytes());
         out.extend([self.kind as u8, self.transform as u8 + 16 * self.when_full as u8]);
         out.extend([0; 4]);
         out.extend(ID.as_bytes());
         out.extend(self.inverse_l2.to_le_bytes());
         out.extend(self.false_rejection_rate.to_le_bytes());
-        out.extend((self.dim as u32).to_le_bytes());
+        out.extend((self.parts.dim() as u16).to_le_bytes());
+        out.extend(last.to_le_bytes());
         out.extend(self.limits.classes.to_le_bytes());
         out.extend(self.limits.samples.to_le_bytes());
         out.extend((self.classes.len() as u16).to_le_bytes());
@@ -227,14 +261,13 @@ impl Model {
     /// A head made anew that was taught all this at once: by its calls, or, where a full head left
     /// samples out, by its record.
     pub fn taught_in_one_go(&self) -> Head<Box<[u32]>> {
-        let words = self.limits.words(self.kind, self.dim).expect("as before");
+        let words = self.limits.words_for(self.kind, self.parts).expect("as before");
         let memory = vec![0x1234_5678; words].into_boxed_slice();
-        let left_out = (0..self.classes.len())
-            .any(|class| self.classes[class].shown as usize > self.samples_of(class));
-        if left_out {
+        if self.has_left_out() {
             return Head::decode(&self.encoded(), Some(ID), memory).expect("a whole record");
         }
-        let mut head = Head::new(self.kind, self.dim, ID, self.limits, memory).expect("as before");
+        let mut head =
+            Head::new_for(self.kind, self.parts, ID, self.limits, memory).expect("as before");
         head.set_inverse_l2(self.inverse_l2).expect("as before");
         head.set_false_rejection_rate(self.false_rejection_rate).expect("as before");
         head.set_transform(self.transform);
@@ -247,6 +280,18 @@ impl Model {
                 .expect("as before");
         }
         head
+    }
+
+    /// The model of a head that knows nothing but the last `count` values of each embedding. What a
+    /// full head left out is forgotten.
+    pub fn last(&self, count: usize) -> Self {
+        let samples = self.samples.iter().map(|sample| sample.last(count)).collect();
+        let mut last = Self { parts: Parts::single(count), samples, ..self.clone() };
+        for class in &mut last.classes {
+            class.sum = vec![0; count];
+        }
+        last.forget_left_out();
+        last
     }
 
     /// Fails where the head has anything else.
@@ -264,7 +309,7 @@ impl Model {
         }
         let mut bytes = vec![0; head.encoded_len()];
         let written = head.encode(&mut bytes).expect("as long as it says");
-        assert!(written <= self.limits.most_encoded(self.dim));
+        assert!(written <= self.limits.most_encoded_for(self.parts));
         assert_eq!(bytes, self.encoded());
     }
 }

@@ -213,6 +213,7 @@ mod tests {
 
     use super::*;
     use crate::head::linalg::gram;
+    use crate::head::storage::views::View;
     use crate::head::testing::{TestHead, features, held_out, owners, solve, taught, variance};
     use crate::head::{HeadKind, Recipe, Transform};
 
@@ -335,7 +336,7 @@ mod tests {
     ) -> T {
         head.fit().unwrap();
         let transform = head.chosen().unwrap().transform;
-        let (kept, mut work) = head.parts();
+        let (kept, mut work) = head.view(View::All);
         work.importance.copy_from_slice(importance);
         let scales = core::mem::take(&mut work.scales);
         let mean = gram::mean_length(&kept, importance.len());

@@ -168,6 +168,7 @@ mod tests {
     use std::vec::Vec;
 
     use crate::embedding::Embedding;
+    use crate::head::storage::views::View;
     use crate::head::testing::{Noise, TestHead, cluster, empty, fingerprint};
     use crate::head::{HeadKind, Limits};
 
@@ -199,7 +200,7 @@ mod tests {
 
     fn rows(head: &mut TestHead) -> Vec<u32> {
         let rows = head.sample_count();
-        let (_, work) = head.parts();
+        let (_, work) = head.view(View::All);
         work.gram[..super::cholesky::start(rows)].iter().map(|x| x.to_bits()).collect()
     }
 

@@ -6,14 +6,17 @@ use crate::head::{Head, Transform};
 
 /// Head that is linear in the embedding after the transform of its L2 norm.
 ///
-/// The score of class `c` for an embedding `x` is
+/// The score of class `c` for the values `x` of an embedding from [`Linear::first`] on is
 /// `gain(|x|) * (row c of the weights . x) + bias[c]`; probabilities are the softmax of the scores,
 /// times the probability that it is known at all ([`Linear::known`]).
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Linear<'a> {
-    /// Weights, class by class, one number per dimension.
+    /// Weights, class by class, one number per dimension of an embedding from `first` on.
     pub weights: &'a [f32],
+    /// First dimension of an embedding that the head reads: above 0 if it reads the last part of
+    /// several ([`Head::reads_all`]).
+    pub first: usize,
     /// Bias of each class before calibration, minus infinity for a class without samples; see
     /// [`Linear::bias`].
     pub raw_bias: &'a [f32],
@@ -77,9 +80,10 @@ impl<M: Memory> Head<M> {
         if !fitted.recipe.kind.is_linear() {
             return Err(AskError::NotLinear);
         }
-        let solved = self.solved();
+        let solved = self.solved(&fitted);
         Ok(Linear {
             weights: solved.weights,
+            first: self.layout.dim - self.layout.dim_of(fitted.choice.view),
             raw_bias: solved.bias,
             transform: fitted.recipe.transform,
             mean_length: fitted.mean_length,

@@ -34,7 +34,7 @@ impl<M: Memory> Head<M> {
         kept.count_out(end - 1);
         let owner = kept.owners[end - 1];
         self.samples = end - 1;
-        self.gram_rows = self.gram_rows.min(at);
+        self.gram_rows = self.gram_rows.map(|rows| rows.min(at));
         self.fitted = None;
         Some(ClassId(owner))
     }
@@ -75,8 +75,7 @@ impl<M: Memory> Head<M> {
         }
         let at = class.index();
         let classes = self.classes;
-        let dim = self.layout.dim;
-        let kept = self.layout.kept_mut(self.memory.words_mut());
+        let mut kept = self.layout.kept_mut(self.memory.words_mut());
         for owner in kept.owners[..self.samples].iter_mut().filter(|owner| **owner > class.0) {
             *owner -= 1;
         }
@@ -84,7 +83,7 @@ impl<M: Memory> Head<M> {
             .copy_within((at + 1) * MAX_NAME_BYTES..classes * MAX_NAME_BYTES, at * MAX_NAME_BYTES);
         kept.name_bytes.copy_within(at + 1..classes, at);
         kept.seen.copy_within(at + 1..classes, at);
-        kept.sums.copy_within((at + 1) * dim..classes * dim, at * dim);
+        kept.close_sums(at, classes);
         self.classes -= 1;
         self.fitted = None;
         self.last = None;
@@ -118,7 +117,7 @@ impl<M: Memory> Head<M> {
     /// [`MergeError`] for another package, too little room for the kept samples, or a class that
     /// has seen more than [`MAX_SHOWN`] samples together; nothing is changed.
     pub fn merge<N: Memory>(&mut self, other: &Head<N>) -> Result<(), MergeError> {
-        if self.package_id != other.package_id || self.layout.dim != other.layout.dim {
+        if self.package_id != other.package_id || self.parts() != other.parts() {
             return Err(MergeError::OtherPackage);
         }
         let new = other.classes().filter(|(_, name)| self.class_named(name).is_none()).count();
@@ -151,11 +150,9 @@ impl<M: Memory> Head<M> {
         for (class, _) in other.classes() {
             let Some(own) = same(self, class) else { continue };
             let from = other.kept();
-            let dim = self.layout.dim;
-            let to = self.layout.kept_mut(self.memory.words_mut());
+            let mut to = self.layout.kept_mut(self.memory.words_mut());
             to.seen[own.index()] += from.seen[class.index()];
-            let sums = &mut to.sums[own.index() * dim..][..dim];
-            sums.iter_mut().zip(from.sum(class.index())).for_each(|(sum, more)| *sum += more);
+            to.add_sums(own.index(), &from, class.index());
         }
         self.last = None;
         self.fitted = None;
@@ -184,10 +181,13 @@ impl<M: Memory> Head<M> {
     /// Moves a sample behind the following ones, up to `end`, which move up.
     pub(crate) fn move_back(&mut self, sample: usize, end: usize) {
         let words = self.memory.words_mut();
-        if sample < self.gram_rows {
-            let (_, work) = self.layout.split(words);
-            gram::remove(work.gram, sample, self.gram_rows);
-            self.gram_rows -= 1;
+        for &view in self.layout.views() {
+            let rows = &mut self.gram_rows[view as usize];
+            if sample < *rows {
+                let (_, work) = self.layout.split_view(words, view);
+                gram::remove(work.gram, sample, *rows);
+                *rows -= 1;
+            }
         }
         self.layout.kept_mut(words).move_back(sample, end);
         self.fitted = None;

@@ -5,7 +5,7 @@ use core::cmp::Reverse;
 use crate::head::Head;
 use crate::head::linalg::vector::unit;
 use crate::head::storage::Memory;
-use crate::head::storage::views::{Kept, count};
+use crate::head::storage::views::{Kept, View, count};
 
 /// Policy of a full head for one more sample.
 ///
@@ -51,10 +51,9 @@ impl<M: Memory> Head<M> {
     /// samples only. (Their selection did depend on the others.)
     pub fn forget_left_out(&mut self) {
         let classes = self.classes;
-        let dim = self.layout.dim;
         let mut kept = self.layout.kept_mut(self.memory.words_mut());
         kept.seen[..classes].fill(0);
-        kept.sums[..classes * dim].fill(0);
+        kept.clear_sums(0..classes);
         for sample in 0..self.samples {
             kept.count_in(sample);
         }
@@ -67,7 +66,8 @@ impl<M: Memory> Head<M> {
         let policy = self.when_full;
         let new = self.samples;
         let classes = self.classes as u16;
-        let (kept, work) = self.layout.split(self.memory.words_mut());
+        // The last part of the embeddings decides, which every kind of head reads.
+        let (kept, work) = self.layout.split_view(self.memory.words_mut(), View::Last);
         let owners = &kept.owners[..=new];
         // A largest class other than the new sample's is preferred over one of the same size.
         let size = |class: u16| (count(owners, class), class != owners[new], Reverse(class));

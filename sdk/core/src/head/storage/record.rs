@@ -5,22 +5,23 @@
 //! | Bytes | Field |
 //! |---|---|
 //! | 8 | magic `OFFSHEAD` |
-//! | 2 | version, 3 |
+//! | 2 | version: 3, or 4 for embeddings of several parts |
 //! | 1 | kind: 0 class means, 1 softmax, 2 ridge, 3 LDA, 4 k-NN, 5 auto |
 //! | 1 | transform (0 raw, 1 half, 2 unit, 3 quarter), plus 16 times the policy of a full head (0 refuse, 1 reservoir, 2 herding) |
 //! | 4 | length of the whole record |
 //! | 32 | id of the package that made the embeddings |
 //! | 4 | inverse L2 regularization, a float |
 //! | 4 | target false-rejection rate, a float |
-//! | 4 | dimensions |
+//! | 2, 2 | dimensions: of an embedding, of its last part (0 in version 3) |
 //! | 2, 2 | limits: classes, samples |
 //! | 2, 2 | present: classes, samples |
 //! | 5 + n, a class | samples seen (4), length and bytes of the name |
 //! | 8 + dimensions, a sample | class (2), zero point (1), 0 (1), scale (4), int8 values |
-//! | 4 * dimensions, a class that has seen more than is kept | sum of the unit vectors of all seen |
+//! | 4 * dimensions, a class that has seen more than is kept | sum of the unit vectors of all seen; behind it, in version 4, that of the last parts |
 //! | 4 | CRC-32 (IEEE) of all bytes before |
 
-use super::{Layout, Limits, MAX_NAME_BYTES, MAX_SHOWN, Memory};
+use super::views::View;
+use super::{Layout, Limits, MAX_NAME_BYTES, MAX_SHOWN, Memory, Parts};
 use crate::embedding::Embedding;
 use crate::head::class_name::is_readable;
 use crate::head::error::{EncodeError, HeadError};
@@ -34,6 +35,9 @@ use crate::quant::{Quant, Scale};
 
 /// Magic number: the first bytes of every head.
 pub const MAGIC: [u8; 8] = *b"OFFSHEAD";
+
+/// Version of a head of embeddings that are not divided.
+const VERSION_SINGLE: u16 = 3;
 
 const FIXED_BYTES: usize = 68;
 /// Factor of [`WhenFull`] in the settings byte.
@@ -49,7 +53,7 @@ pub struct Record<'a> {
     recipe: Recipe,
     when_full: WhenFull,
     false_rejection_rate: f32,
-    dim: usize,
+    parts: Parts,
     limits: Limits,
     package_id: PackageId,
     classes: usize,
@@ -66,7 +70,7 @@ impl<'a> Record<'a> {
     ///
     /// [`HeadError`] if the bytes are not a valid head.
     pub fn open(bytes: &'a [u8]) -> Result<Self, HeadError> {
-        let mut rest = checked_content(bytes)?;
+        let (version, mut rest) = checked_content(bytes)?;
         let [kind, settings] = take(&mut rest)?;
         let known = HeadKind::ALL.into_iter().find(|k| *k as u8 == kind);
         let kind = known.ok_or(HeadError::UnknownKind { found: kind })?;
@@ -86,9 +90,9 @@ impl<'a> Record<'a> {
             return Err(HeadError::FalseRejectionRateOutOfRange { found: false_rejection_rate });
         }
         let recipe = Recipe { kind, transform, inverse_l2 };
-        let dim = u32::from_le_bytes(take(&mut rest)?) as usize;
+        let parts = take_parts(&mut rest, version)?;
         let limits = Limits { classes: take_u16(&mut rest)?, samples: take_u16(&mut rest)? };
-        Layout::new(kind, dim, limits)?;
+        Layout::new(kind, parts, limits)?;
         let classes = take_u16(&mut rest)?;
         let samples = take_u16(&mut rest)?;
         if classes > limits.classes || samples > limits.samples {
@@ -99,13 +103,13 @@ impl<'a> Record<'a> {
         let names = take_names(&mut rest, classes)?;
         // Fits, because the limits have been checked.
         let (body, sums) = rest
-            .split_at_checked(samples * (dim + SAMPLE_BYTES))
+            .split_at_checked(samples * (parts.dim() + SAMPLE_BYTES))
             .ok_or(HeadError::Malformed { what: "samples and sums do not fill the record" })?;
         let record = Self {
             recipe,
             when_full,
             false_rejection_rate,
-            dim,
+            parts,
             limits,
             package_id,
             classes,
@@ -127,7 +131,13 @@ impl<'a> Record<'a> {
     /// Number of dimensions of its embeddings.
     #[must_use]
     pub fn dim(&self) -> usize {
-        self.dim
+        self.parts.dim()
+    }
+
+    /// Division of its embeddings into parts.
+    #[must_use]
+    pub fn parts(&self) -> Parts {
+        self.parts
     }
 
     /// Limits of its classes and samples.
@@ -171,7 +181,7 @@ impl<'a> Record<'a> {
             }
             exceeding += u64::from(shown > kept);
         }
-        if self.sums.len() as u64 != exceeding * 4 * self.dim as u64 {
+        if self.sums.len() as u64 != exceeding * sum_bytes(self.parts) as u64 {
             return Err(HeadError::Malformed { what: "samples and sums do not fill the record" });
         }
         Ok(())
@@ -185,7 +195,7 @@ impl<'a> Record<'a> {
 
     /// Returns the samples in order; stops at the first without a valid scale.
     fn samples(&self) -> impl Iterator<Item = (usize, Embedding<'a>)> + use<'a> {
-        self.body.chunks_exact(self.dim + SAMPLE_BYTES).map_while(|bytes| {
+        self.body.chunks_exact(self.dim() + SAMPLE_BYTES).map_while(|bytes| {
             let (head, codes) = bytes.split_first_chunk::<SAMPLE_BYTES>()?;
             let [c0, c1, zero, 0, s0, s1, s2, s3] = *head else { return None };
             let scale = Scale::new(f32::from_le_bytes([s0, s1, s2, s3]))?;
@@ -201,9 +211,16 @@ impl Limits {
     /// dimensions.
     #[must_use]
     pub const fn most_encoded(self, dim: usize) -> usize {
+        self.most_encoded_for(Parts::single(dim))
+    }
+
+    /// Max number of bytes that [`Head::encode`] writes for embeddings of several parts.
+    #[must_use]
+    pub const fn most_encoded_for(self, parts: Parts) -> usize {
         // A name, and the sum including evicted samples.
-        let classes = self.classes as usize * (5 + MAX_NAME_BYTES + 4 * dim);
-        FIXED_BYTES + classes + self.samples as usize * (dim + SAMPLE_BYTES) + CRC_BYTES
+        let classes = self.classes as usize * (5 + MAX_NAME_BYTES + sum_bytes(parts));
+        let samples = self.samples as usize * (parts.dim() + SAMPLE_BYTES);
+        FIXED_BYTES + classes + samples + CRC_BYTES
     }
 }
 
@@ -212,7 +229,8 @@ impl<M: Memory> Head<M> {
     pub fn encoded_len(&self) -> usize {
         let names: usize = self.classes().map(|(_, name)| 5 + name.len()).sum();
         let samples = self.sample_count() * (self.dim() + SAMPLE_BYTES);
-        FIXED_BYTES + names + samples + self.exceeding().count() * 4 * self.dim() + CRC_BYTES
+        let sums = self.exceeding().count() * sum_bytes(self.parts());
+        FIXED_BYTES + names + samples + sums + CRC_BYTES
     }
 
     /// Returns the classes that have seen more samples than are kept.
@@ -234,7 +252,9 @@ impl<M: Memory> Head<M> {
         let (content, crc) = out.split_at_mut(needed - CRC_BYTES);
         let rest = &mut &mut content[..];
         put(rest, &MAGIC);
-        put(rest, &VERSION.to_le_bytes());
+        let parts = self.parts();
+        let version = if parts.is_single() { VERSION_SINGLE } else { VERSION };
+        put(rest, &version.to_le_bytes());
         let settings = self.recipe().transform as u8 + WHEN_FULL * self.when_full() as u8;
         put(rest, &[self.kind() as u8, settings]);
         // Checked when the head was made: see `Layout::new`.
@@ -242,7 +262,10 @@ impl<M: Memory> Head<M> {
         put(rest, self.package_id().as_bytes());
         put(rest, &self.inverse_l2().to_le_bytes());
         put(rest, &self.false_rejection_rate().to_le_bytes());
-        put(rest, &(self.dim() as u32).to_le_bytes());
+        let last = if parts.is_single() { 0 } else { parts.last() };
+        for count in [parts.dim(), last] {
+            put(rest, &(count as u16).to_le_bytes());
+        }
         for count in [self.limits().classes, self.limits().samples] {
             put(rest, &count.to_le_bytes());
         }
@@ -261,8 +284,10 @@ impl<M: Memory> Head<M> {
             put(rest, bytemuck::cast_slice(codes));
         }
         for class in self.exceeding() {
-            for sum in self.kept().sum(class.index()) {
-                put(rest, &sum.to_le_bytes());
+            for &view in sum_views(parts) {
+                for sum in self.kept().view(view).sum(class.index()) {
+                    put(rest, &sum.to_le_bytes());
+                }
             }
         }
         crc.copy_from_slice(&crc32fast::hash(content).to_le_bytes());
@@ -288,7 +313,7 @@ impl<M: Memory> Head<M> {
             return Err(HeadError::OtherPackage);
         }
         let mut head =
-            Self::new(record.kind(), record.dim, record.package_id, record.limits, memory)?;
+            Self::new_for(record.kind(), record.parts, record.package_id, record.limits, memory)?;
         head.recipe = record.recipe;
         head.false_rejection_rate = record.false_rejection_rate;
         head.when_full = record.when_full;
@@ -307,15 +332,15 @@ impl<M: Memory> Head<M> {
 
     /// Restores sums and numbers of samples seen, of classes that have seen more than is kept.
     fn write_sums(&mut self, record: &Record<'_>) -> Result<(), HeadError> {
-        let mut rows = record.sums.chunks_exact(4 * record.dim);
-        let kept = self.layout.kept_mut(self.memory.words_mut());
+        let mut rows = record.sums.chunks_exact(sum_bytes(record.parts));
+        let mut kept = self.layout.kept_mut(self.memory.words_mut());
         for (class, (shown, held)) in record.shown_and_kept().enumerate() {
             if shown == held {
                 continue;
             }
             let row = rows.next().unwrap_or_default().chunks_exact(4);
             kept.seen[class] = shown;
-            for (sum, bytes) in kept.sums[class * record.dim..][..record.dim].iter_mut().zip(row) {
+            for (sum, bytes) in kept.sums_of(class).zip(row) {
                 let all = i32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
                 // Bound of a sum of unit vectors; no sum overflows then.
                 if i64::from(all).abs_diff(i64::from(*sum)) > u64::from(shown - held) * ONE as u64 {
@@ -328,8 +353,30 @@ impl<M: Memory> Head<M> {
     }
 }
 
-/// Checks magic, version, length and checksum; returns the bytes after the version.
-fn checked_content(bytes: &[u8]) -> Result<&[u8], HeadError> {
+/// Number of bytes of a class's sums.
+const fn sum_bytes(parts: Parts) -> usize {
+    4 * (parts.dim() + if parts.is_single() { 0 } else { parts.last() })
+}
+
+/// Returns the views whose sums a record has.
+fn sum_views(parts: Parts) -> &'static [View] {
+    if parts.is_single() { &[View::All] } else { &[View::All, View::Last] }
+}
+
+/// Takes the dimensions of an embedding and of its last part.
+fn take_parts(rest: &mut &[u8], version: u16) -> Result<Parts, HeadError> {
+    let dim = usize::from(take_u16(rest)?);
+    let last = usize::from(take_u16(rest)?);
+    match version {
+        VERSION_SINGLE if last == 0 => Ok(Parts::single(dim)),
+        // Heads of one part are version 3, so that each head has one record.
+        VERSION if last < dim => Parts::joined(dim, last),
+        _ => Err(HeadError::Malformed { what: "an impossible last part" }),
+    }
+}
+
+/// Checks magic, version, length and checksum; returns the version and the bytes after it.
+fn checked_content(bytes: &[u8]) -> Result<(u16, &[u8]), HeadError> {
     let short = HeadError::Truncated { found: bytes.len() };
     let (magic, rest) = bytes.split_first_chunk::<8>().ok_or(short)?;
     if *magic != MAGIC {
@@ -337,7 +384,7 @@ fn checked_content(bytes: &[u8]) -> Result<&[u8], HeadError> {
     }
     let (version, content) = rest.split_first_chunk::<2>().ok_or(short)?;
     let version = u16::from_le_bytes(*version);
-    if version != VERSION {
+    if ![VERSION_SINGLE, VERSION].contains(&version) {
         return Err(HeadError::UnknownVersion { found: version });
     }
     let stated = content.get(2..6).and_then(|b| b.first_chunk::<4>()).ok_or(short)?;
@@ -349,7 +396,8 @@ fn checked_content(bytes: &[u8]) -> Result<&[u8], HeadError> {
     if crc32fast::hash(all) != u32::from_le_bytes(*crc) {
         return Err(HeadError::BadChecksum);
     }
-    content.split_last_chunk::<CRC_BYTES>().map(|(content, _)| content).ok_or(short)
+    let (content, _) = content.split_last_chunk::<CRC_BYTES>().ok_or(short)?;
+    Ok((version, content))
 }
 
 fn take_ref<'a, const N: usize>(rest: &mut &'a [u8]) -> Result<&'a [u8; N], HeadError> {

@@ -1,6 +1,9 @@
 //! Views of a head's memory: training data, and data computed from it.
 
+use core::ops::Range;
+
 use super::MAX_NAME_BYTES;
+use crate::head::fit::primal::{BLOCK, LANES};
 use crate::head::linalg::vector::unit;
 
 /// Training data, to read.
@@ -18,18 +21,50 @@ pub(crate) struct Kept<'a> {
     pub inverses: &'a [f32],
     pub owners: &'a [u16],
     pub zeros: &'a [i8],
+    /// Norms and sums of the last part alone.
+    pub(super) last: LastPart<'a>,
+    /// Number of values of a whole sample.
+    pub(super) stride: usize,
+    /// Number of values in view, at the end of each sample.
     pub(super) dim: usize,
 }
 
+/// Training data as the last part of the embeddings has it; empty if they have no others.
+#[derive(Clone, Copy)]
+pub(crate) struct LastPart<'a> {
+    pub sums: &'a [i32],
+    pub inverses: &'a [f32],
+    pub dim: usize,
+}
+
+/// Values of the embeddings that a fit reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum View {
+    /// The last part.
+    Last,
+    /// All values.
+    All,
+}
+
 impl<'a> Kept<'a> {
-    /// Number of dimensions of a sample.
+    /// Returns the training data with the samples restricted to a view.
+    pub fn view(self, view: View) -> Self {
+        let LastPart { sums, inverses, dim } = self.last;
+        match view {
+            View::Last if dim < self.stride => Self { sums, inverses, dim, ..self },
+            View::Last | View::All => self,
+        }
+    }
+
+    /// Number of dimensions of a sample in view.
     pub fn dim(&self) -> usize {
         self.dim
     }
 
-    /// Returns the int8 values of one sample and their zero point.
+    /// Returns the int8 values of one sample in view and their zero point.
     pub fn sample(&self, index: usize) -> (&'a [i8], i8) {
-        (&self.codes[index * self.dim..][..self.dim], self.zeros[index])
+        let end = (index + 1) * self.stride;
+        (&self.codes[end - self.dim..end], self.zeros[index])
     }
 
     /// Returns the sum of one class.
@@ -56,7 +91,12 @@ pub(crate) struct KeptMut<'a> {
     pub inverses: &'a mut [f32],
     pub owners: &'a mut [u16],
     pub zeros: &'a mut [i8],
+    /// Sums over the last part; empty if the embeddings have no others.
+    pub last_sums: &'a mut [i32],
+    /// Inverse norms of the last part; empty in the same case.
+    pub last_inverses: &'a mut [f32],
     pub(super) dim: usize,
+    pub(super) last: usize,
 }
 
 impl KeptMut<'_> {
@@ -67,6 +107,9 @@ impl KeptMut<'_> {
         self.inverses[sample..end].rotate_left(1);
         self.owners[sample..end].rotate_left(1);
         self.zeros[sample..end].rotate_left(1);
+        if let Some(inverses) = self.last_inverses.get_mut(sample..end) {
+            inverses.rotate_left(1);
+        }
     }
 
     /// Undoes [`KeptMut::move_back`].
@@ -76,6 +119,45 @@ impl KeptMut<'_> {
         self.inverses[sample..end].rotate_right(1);
         self.owners[sample..end].rotate_right(1);
         self.zeros[sample..end].rotate_right(1);
+        if let Some(inverses) = self.last_inverses.get_mut(sample..end) {
+            inverses.rotate_right(1);
+        }
+    }
+
+    /// Returns the sums of a class: over all values, and then over the last part.
+    pub fn sums_of(&mut self, class: usize) -> impl Iterator<Item = &mut i32> {
+        let last = self.last_sums.get_mut(class * self.last..(class + 1) * self.last);
+        self.sums[class * self.dim..][..self.dim].iter_mut().chain(last.into_iter().flatten())
+    }
+
+    /// Sets all sums of a range of classes to zero.
+    pub fn clear_sums(&mut self, classes: Range<usize>) {
+        self.sums[classes.start * self.dim..classes.end * self.dim].fill(0);
+        if let Some(sums) =
+            self.last_sums.get_mut(classes.start * self.last..classes.end * self.last)
+        {
+            sums.fill(0);
+        }
+    }
+
+    /// Moves the sums of the classes behind `class` up by one, up to the class `end`.
+    pub fn close_sums(&mut self, class: usize, end: usize) {
+        self.sums.copy_within((class + 1) * self.dim..end * self.dim, class * self.dim);
+        if !self.last_sums.is_empty() {
+            let from = (class + 1) * self.last..end * self.last;
+            self.last_sums.copy_within(from, class * self.last);
+        }
+    }
+
+    /// Adds the sums of a class of another head of the same embeddings.
+    pub fn add_sums(&mut self, class: usize, other: &Kept<'_>, from: usize) {
+        let sums = &mut self.sums[class * self.dim..][..self.dim];
+        sums.iter_mut().zip(other.view(View::All).sum(from)).for_each(|(sum, more)| *sum += more);
+        if !self.last_sums.is_empty() {
+            let sums = &mut self.last_sums[class * self.last..][..self.last];
+            let more = other.view(View::Last).sum(from);
+            sums.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
+        }
     }
 
     /// Adds a sample to the count and the sum of its class.
@@ -92,9 +174,16 @@ impl KeptMut<'_> {
 
     fn count(&mut self, sample: usize, step: impl Fn(i32, i32) -> i32) {
         let codes = &self.codes[sample * self.dim..][..self.dim];
-        let unit = unit(codes, self.zeros[sample], self.inverses[sample]);
-        let sums = &mut self.sums[usize::from(self.owners[sample]) * self.dim..][..self.dim];
-        for (sum, x) in sums.iter_mut().zip(unit) {
+        let zero = self.zeros[sample];
+        let class = usize::from(self.owners[sample]);
+        let sums = &mut self.sums[class * self.dim..][..self.dim];
+        for (sum, x) in sums.iter_mut().zip(unit(codes, zero, self.inverses[sample])) {
+            *sum = step(*sum, x);
+        }
+        let Some(&inverse) = self.last_inverses.get(sample) else { return };
+        let codes = &codes[self.dim - self.last..];
+        let sums = &mut self.last_sums[class * self.last..][..self.last];
+        for (sum, x) in sums.iter_mut().zip(unit(codes, zero, inverse)) {
             *sum = step(*sum, x);
         }
     }
@@ -122,7 +211,9 @@ pub(crate) struct Work<'a> {
     pub columns: &'a mut [f32],
     /// Lower triangle of the Gram matrix, row by row.
     pub gram: &'a mut [f32],
-    /// Scratch of the same shape.
+    /// That of the last part alone; empty if the embeddings have no others.
+    pub last_gram: &'a mut [f32],
+    /// Scratch of the shape of the greater one.
     pub square: &'a mut [f32],
     pub solver: &'a mut [f32],
     /// Scratch of ridge regression with several regularizations.
@@ -173,6 +264,21 @@ impl Work<'_> {
         shorten(&mut self.scales, samples);
         shorten(&mut self.importance, samples);
         shorten(&mut self.columns, 4 * samples);
+    }
+
+    /// Restricts the memory to a view of `dim` dimensions; the Gram matrix of the other one is then
+    /// out of reach.
+    pub fn view(mut self, view: View, dim: usize) -> Self {
+        if view == View::Last && !self.last_gram.is_empty() {
+            self.gram = core::mem::take(&mut self.last_gram);
+        }
+        let matrix = self.square.len().min(self.gram.len());
+        shorten(&mut self.square, matrix);
+        let centre = self.centre.len().min(dim);
+        shorten(&mut self.centre, centre);
+        let block = self.block.len().min(BLOCK * dim.next_multiple_of(LANES));
+        shorten(&mut self.block, block);
+        self
     }
 }
 
