@@ -1,7 +1,7 @@
 //! Class activation maps: the parts of a frame that a decision comes from.
 
 use offshoot_core::Embedding;
-use offshoot_core::graph::{Clamp, Graph, Int8Op, Op, TensorId};
+use offshoot_core::graph::{Affine, Blob, Clamp, Graph, Int8Op, Op, TensorId};
 use offshoot_core::head::{ClassId, HeadError};
 
 use crate::{Error, ErrorKind, Extractor, Head};
@@ -21,7 +21,8 @@ pub struct Activations {
 impl Extractor {
     /// Returns the class activation map of the last frame for `class`: the parts of the frame that
     /// the decision comes from. `None` if the embedding is not the mean of an int8 feature map, or
-    /// linear in one.
+    /// linear in one. Of an embedding of several parts ([`Extractor::parts`]) it shows the last
+    /// one, whatever the others contribute.
     ///
     /// Reads the feature map that the last extraction left in memory; runs nothing.
     ///
@@ -32,15 +33,17 @@ impl Extractor {
         if head.package_id() != self.id() {
             return Err(ErrorKind::from(HeadError::OtherPackage).into());
         }
-        let square: f32 = self.result().iter().map(|x| x * x).sum();
         let linear = head.linear()?;
-        let mut row = vec![0.0; self.embedding_dim()];
+        let read = self.embedding_dim() - linear.first;
+        let square: f32 = self.result().last(read).iter().map(|x| x * x).sum();
+        let mut row = vec![0.0; read];
         linear.against_others(class, &mut row)?;
+        row.drain(..read - self.parts().last());
         // Once: each call checks the package again.
         let package = self.package();
         let graph = package.graph();
         if let (true, Embedding::Int8 { quant, .. }) =
-            (package.manifest().unit_length, self.result())
+            (package.manifest().extras.unit_length, self.result())
         {
             // Ratio of the embedding's L2 norm to that of the map's mean.
             let stated = graph.tensor(graph.output()).element.quant();
@@ -69,11 +72,34 @@ fn before_pool(graph: &Graph<'_>, mut row: Vec<f32>) -> Option<Vec<f32>> {
         match node.op {
             Op::Int8(Int8Op::AveragePool { .. }) => return Some(row),
             Op::Int8(Int8Op::Flatten | Int8Op::Reshape) => {}
+            Op::Int8(Int8Op::Concat { affines }) => {
+                let last = node.inputs.iter().last()?;
+                before_join(graph, last, *id, affines, &mut row)?;
+                at = last;
+                continue;
+            }
             Op::Int8(op) => row = before_conv(graph, source, *id, op, &row)?,
             Op::Float(_) => return None,
         }
         at = source;
     }
+}
+
+/// Does the same for the last operand of a concatenation, whose weights these are.
+fn before_join(
+    graph: &Graph<'_>,
+    from: TensorId,
+    to: TensorId,
+    affines: Blob,
+    row: &mut [f32],
+) -> Option<()> {
+    let input = graph.tensor(from);
+    let steps = graph.tensor(to).element.quant()?.scale.get() / input.element.quant()?.scale.get();
+    let affine =
+        Affine::from_record(affines.of(graph.weights()).rchunks_exact(Affine::RECORD).next()?)?;
+    let factor = f32::from(affine.factor) / (1u32 << affine.shift) as f32 * steps;
+    row.iter_mut().for_each(|weight| *weight *= factor);
+    (row.len() == input.shape.elements()).then_some(())
 }
 
 /// Does the same for one fully connected layer.

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use offshoot_core::graph::Element;
+use offshoot_core::head::Parts;
 use offshoot_core::package::PackageId;
 use offshoot_core::preprocess::Preprocess;
 use offshoot_core::{Embedding, Frame, Package, Quant};
@@ -28,7 +29,7 @@ pub struct Extractor {
     backend: Backend,
     preprocess: Preprocess,
     element: Element,
-    dim: usize,
+    parts: Parts,
     id: PackageId,
     unit_length: bool,
     /// Embedding of L2 norm 1, if it is of floats.
@@ -156,7 +157,22 @@ impl Extractor {
     /// Returns the number of values of an embedding.
     #[must_use]
     pub fn embedding_dim(&self) -> usize {
-        self.dim
+        self.parts.dim()
+    }
+
+    /// Returns the division of an embedding into the pooled features of several depths, which a
+    /// head chooses from; a single part unless the package was converted with `--parts`.
+    ///
+    /// ```
+    /// use offshoot::Extractor;
+    ///
+    /// let extractor = Extractor::open("tests/tiny.offshoot")?;
+    /// assert!(extractor.parts().is_single());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn parts(&self) -> Parts {
+        self.parts
     }
 
     /// Returns the digest that binds heads to this package.

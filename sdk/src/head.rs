@@ -52,7 +52,7 @@ impl Head {
     /// # Errors
     /// Limits of zero or beyond what a head, or the memory, can hold.
     pub fn new(kind: HeadKind, extractor: &Extractor, limits: Limits) -> Result<Self, Error> {
-        Ok(Self(CoreHead::boxed(kind, extractor.embedding_dim(), extractor.id(), limits)?))
+        Ok(Self(CoreHead::boxed_for(kind, extractor.parts(), extractor.id(), limits)?))
     }
 
     /// An empty head for embeddings of `dim` dimensions that no extractor of this program computes:
@@ -251,7 +251,7 @@ impl Head {
         let samples: usize = heads.iter().map(|head| usize::from(head.limits().samples)).sum();
         let room = |n: usize| u16::try_from(n).unwrap_or(u16::MAX);
         let limits = Limits { classes: room(spare.max(names.len())), samples: room(samples) };
-        let mut all = CoreHead::boxed(first.kind(), first.dim(), first.package_id(), limits)?;
+        let mut all = CoreHead::boxed_for(first.kind(), first.parts(), first.package_id(), limits)?;
         all.set_inverse_l2(first.inverse_l2())?;
         all.set_transform(first.recipe().transform);
         all.set_false_rejection_rate(first.false_rejection_rate())?;

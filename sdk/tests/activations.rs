@@ -34,13 +34,17 @@ fn images(n: usize, side: usize) -> Vec<Vec<u8>> {
 /// Three classes of random images.
 fn taught(kind: HeadKind, extractor: &mut Extractor, images: &[Vec<u8>], side: u32) -> Head {
     let mut head = Head::new(kind, extractor, Limits { classes: 4, samples: 20 }).unwrap();
+    teach(&mut head, extractor, images, side);
+    head
+}
+
+fn teach(head: &mut Head, extractor: &mut Extractor, images: &[Vec<u8>], side: u32) {
     let classes = ["a", "b", "c"].map(|name| head.add_class(name).unwrap());
     for (i, pixels) in images.iter().enumerate() {
         let frame = Frame::rgb(side, side, pixels).unwrap();
         head.add_sample(classes[i % 3], extractor.embed(&frame).unwrap()).unwrap();
     }
     head.fit().unwrap();
-    head
 }
 
 #[test]
@@ -94,6 +98,61 @@ fn parts_add_up_to_the_decision() -> Result<(), Error> {
                 "{kind}, {layer_after}, {unit_length}: off by {off} of {spread}"
             );
         }
+    }
+    Ok(())
+}
+
+/// A network that joins the mean of an early map with that of the last one.
+fn joined_net() -> Vec<u8> {
+    let mut net = Net::new(48, 2);
+    let stem = net.conv("stem", Net::INPUT, window(3, 2, 1), 1, 16);
+    let early = net.mean("early", stem);
+    let seen = net.conv("seen", stem, window(3, 2, 1), 16, 16);
+    let map = net.conv("map", seen, Window::POINT, 1, 40);
+    let mean = net.mean("mean", map);
+    let joined = net.concat("joined", &[early, mean]);
+    net.parts = [0u16, 16].into_iter().flat_map(u16::to_le_bytes).collect();
+    net.package(joined, 1)
+}
+
+#[test]
+fn of_several_parts_the_last_one_is_shown() -> Result<(), Error> {
+    let mut extractor = Extractor::from_bytes(joined_net())?;
+    assert_eq!((extractor.parts().dim(), extractor.parts().last()), (56, 40));
+    let all = images(12, 48);
+    let limits = Limits { classes: 4, samples: 20 };
+    for reads_all in [false, true] {
+        let kind = HeadKind::NearestMean;
+        let mut head = match reads_all {
+            false => Head::new(kind, &extractor, limits)?,
+            true => Head::for_embeddings(kind, 56, extractor.id(), limits)?,
+        };
+        teach(&mut head, &mut extractor, &all, 48);
+        assert_eq!(head.reads_all()?, reads_all);
+        let class = head.class_at(1).unwrap();
+        let mut pairs = Vec::new();
+        for pixels in &all {
+            let x: Vec<f32> =
+                extractor.embed(&Frame::rgb(48, 48, pixels).unwrap())?.iter().collect();
+            let found = extractor.activations(&head, class)?.expect("it ends in a mean");
+            let mut want = 0.0;
+            let mut parts = vec![0.0; x.len()];
+            for other in [0, 2] {
+                let other = head.class_at(other).unwrap();
+                head.contributions(Embedding::Float(&x), class, other, &mut parts)?;
+                want += parts[16..].iter().sum::<f32>() / 2.0;
+            }
+            let first = head.linear()?.first;
+            assert_eq!(first, if reads_all { 0 } else { 16 });
+            let gain = head.linear()?.gain(x[first..].iter().map(|x| x * x).sum::<f32>().sqrt());
+            pairs.push((found.values.iter().sum::<f32>() / gain, want / gain));
+        }
+        let mean = |f: fn(&(f32, f32)) -> f32| pairs.iter().map(f).sum::<f32>() / 12.0;
+        // The zero points of the parts differ by the same for all images.
+        let constant = mean(|pair| pair.1 - pair.0);
+        let off: f32 = pairs.iter().map(|(sum, want)| (want - sum - constant).abs()).sum();
+        let spread: f32 = pairs.iter().map(|(_, want)| (want - mean(|pair| pair.1)).abs()).sum();
+        assert!(off < 0.2 * spread, "{reads_all}: off by {off} of {spread}");
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use offshoot::{Error, Extractor, Frame, PixelFormat};
 use offshoot_core::graph::{Affine, Clamp, Element, Int8Op, Op, Tensor};
-use offshoot_core::package::{GraphWriter, Manifest, PackageId, Precision, write_package};
+use offshoot_core::package::{Extras, GraphWriter, Manifest, PackageId, Precision, write_package};
 use offshoot_core::preprocess::{Channels, Preprocess, Resize};
 use offshoot_core::{Quant, Scale, Shape, limits};
 
@@ -39,7 +39,7 @@ fn opened(mut writer: GraphWriter, side: u16, output: u16) -> Result<Extractor, 
         tensors: output + 1,
         output,
         goldens: 0,
-        unit_length: false,
+        extras: Extras::default(),
     };
     let file = write_package(&manifest, &writer, &[]).unwrap();
     assert!(file.len() < 200_000, "{} bytes", file.len());

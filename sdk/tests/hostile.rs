@@ -9,7 +9,7 @@ use offshoot::{Error, ErrorKind, Extractor, Frame, Manifest, Precision};
 use offshoot_core::graph::{
     Affine, Clamp, Element, Int8Op, Op, Permutation, Slice, Tensor, Window,
 };
-use offshoot_core::package::{GraphWriter, PackageId, write_package};
+use offshoot_core::package::{Extras, GraphWriter, PackageId, write_package};
 use offshoot_core::preprocess::Preprocess;
 use offshoot_core::{Multiplier, Quant, Scale, Shape};
 
@@ -287,7 +287,7 @@ fn one_operation(random: &mut Random) -> Option<Vec<u8>> {
         tensors: 2,
         output: 1,
         goldens: 0,
-        unit_length: false,
+        extras: Extras::default(),
     };
     write_package(&manifest, &writer, &[]).ok()
 }

@@ -35,7 +35,8 @@ fn codes_stay_and_the_length_is_1() {
     assert_eq!(unit.len(), plain.len(), "a byte of the manifest, within its padding");
     let opened = Package::open(&unit).unwrap();
     assert!(
-        opened.manifest().unit_length && !Package::open(&plain).unwrap().manifest().unit_length
+        opened.manifest().extras.unit_length
+            && !Package::open(&plain).unwrap().manifest().extras.unit_length
     );
     let mut plain = Extractor::from_bytes(plain).unwrap();
     assert_ne!(plain.id(), opened.manifest().id, "heads are of one or the other");

@@ -81,7 +81,7 @@ pub fn export(package: &Package<'_>, head: &Head) -> Result<Vec<u8>, ExportError
     let dim = package.embedding_dim() as i64;
     let real = real(&mut builder, graph, graph.output());
     let shape = builder.longs("embedding.shape", &[1, dim]);
-    match package.manifest().unit_length {
+    match package.manifest().extras.unit_length {
         false => builder.node("Reshape", &[&real, &shape], "embedding"),
         true => {
             builder.node("Reshape", &[&real, &shape], "embedding.long");

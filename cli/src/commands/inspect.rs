@@ -35,7 +35,7 @@ pub(super) fn run(args: &InspectArgs) -> Result<(), CommandError> {
     println!("  id             {}", manifest.id);
     println!("  precision      {}", manifest.precision.name());
     input(&package);
-    let unit = if manifest.unit_length { ", brought to length 1" } else { "" };
+    let unit = if manifest.extras.unit_length { ", brought to length 1" } else { "" };
     println!("  embedding      {} values{unit}", package.embedding_dim());
     println!("  layers         {}", graph.node_count());
     println!("  MACs           {}", millions(graph.macs()));

@@ -8,16 +8,19 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::graph::{Graph, GraphError, Tensor, TensorId};
+use crate::head::Parts;
 use crate::limits;
 use crate::preprocess::{Preprocess, PreprocessError};
 use crate::tokens::Tokens;
 
+mod extras;
 mod golden;
 mod id;
 mod layout;
 #[cfg(feature = "alloc")]
 mod writer;
 
+pub use extras::{Extras, PartStarts};
 pub use golden::{Golden, GoldenInput, TokenIds};
 pub use id::PackageId;
 use layout::Sections;
@@ -77,29 +80,22 @@ pub struct Manifest<'a> {
     pub output: TensorId,
     /// Number of golden vectors.
     pub goldens: u8,
-    /// True if embeddings are L2-normalized
-    /// ([`Embedding::unit_quant`](crate::Embedding::unit_quant)); an additional byte that only such
-    /// packages have.
+    /// Properties of the embedding that only some packages state, in additional bytes.
     #[serde(skip)]
-    pub unit_length: bool,
+    pub extras: Extras<'a>,
 }
 
 impl<'a> Manifest<'a> {
-    /// Decodes the whole section, with the mark of unit length or without.
+    /// Decodes the whole section.
     fn decode(section: &'a [u8]) -> Option<Self> {
         let (manifest, rest) = postcard::take_from_bytes::<Self>(section).ok()?;
-        let unit_length = match rest {
-            [] => false,
-            [1] => true,
-            _ => return None,
-        };
-        Some(Self { unit_length, ..manifest })
+        Some(Self { extras: Extras::decode(rest)?, ..manifest })
     }
 
     #[cfg(feature = "alloc")]
     fn encode(&self) -> Result<alloc::vec::Vec<u8>, postcard::Error> {
         let mut bytes = postcard::to_allocvec(self)?;
-        bytes.extend(self.unit_length.then_some(1));
+        bytes.extend(self.extras.encode());
         Ok(bytes)
     }
 }
@@ -133,6 +129,9 @@ pub enum PackageError {
     /// The graph is not valid.
     #[error("graph: {0}")]
     Graph(#[from] GraphError),
+    /// The embedding ends before its last part.
+    #[error("the embedding ends before the last of its parts")]
+    Parts,
     /// The stated precision differs from the graph's.
     #[error("the graph is not {}", .0.name())]
     Precision(Precision),
@@ -231,6 +230,10 @@ impl<'a> Package<'a> {
             Some(text) => package.check_text(text)?,
             None => package.check_input()?,
         }
+        // The last part ends with the embedding.
+        if package.manifest.extras.parts.of(package.embedding_dim()).is_err() {
+            return Err(PackageError::Parts);
+        }
         package.check_precision()?;
         package.check_goldens()?;
         if package.packed().is_none() && !package.sections.get(Section::Packed).is_empty() {
@@ -255,6 +258,14 @@ impl<'a> Package<'a> {
     #[must_use]
     pub fn embedding_dim(&self) -> usize {
         self.graph.tensor(self.graph.output()).shape.elements()
+    }
+
+    /// Returns the division of an embedding into parts, for a head.
+    #[must_use]
+    pub fn parts(&self) -> Parts {
+        let dim = self.embedding_dim();
+        // Checked when the package was opened.
+        self.manifest.extras.parts.of(dim).unwrap_or(Parts::single(dim))
     }
 
     /// Returns 256 int8 values per input channel; empty if the input is float.

@@ -258,7 +258,7 @@ impl<S: Steps> Plan<S> {
     pub fn pooled(&self) -> Option<Value> {
         let steps = self.steps();
         let mut pool = maker(steps, self.output)?;
-        while let StepOp::Flatten | StepOp::Conv { .. } = steps[pool].op {
+        while let StepOp::Flatten | StepOp::Conv { .. } | StepOp::Map { .. } = steps[pool].op {
             pool = maker(&steps[..pool], steps[pool].a)
                 .filter(|_| steps[pool].out.shape.is_vector())?;
         }

@@ -56,7 +56,7 @@ impl Manifest {
             tool: manifest.tool.into(),
             id: manifest.id.to_string(),
             precision: manifest.precision.name(),
-            unit_length: manifest.unit_length,
+            unit_length: manifest.extras.unit_length,
             takes_text: package.text().is_some(),
             goldens: manifest.goldens.into(),
             width: preprocess.width,

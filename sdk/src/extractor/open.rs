@@ -134,13 +134,13 @@ impl Extractor {
         let element = graph.tensor(graph.output()).element;
         let preprocess = package.manifest().preprocess;
         let id = package.manifest().id;
-        let dim = package.embedding_dim();
-        let unit_length = package.manifest().unit_length;
+        let parts = package.parts();
+        let unit_length = package.manifest().extras.unit_length;
         let unit = match element {
-            Element::Float if unit_length => vec![0.0; dim],
+            Element::Float if unit_length => vec![0.0; parts.dim()],
             _ => Vec::new(),
         };
-        Ok(Self { bytes, backend, preprocess, element, dim, id, unit_length, unit })
+        Ok(Self { bytes, backend, preprocess, element, parts, id, unit_length, unit })
     }
 }
 

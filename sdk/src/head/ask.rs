@@ -49,6 +49,24 @@ impl Head {
         self.0.chosen()
     }
 
+    /// Returns true if the answers depend on all values of an embedding, not on its last part
+    /// alone: see [`Parts`](crate::Parts).
+    ///
+    /// # Errors
+    /// Those of [`Head::chosen`].
+    pub fn reads_all(&self) -> Result<bool, AskError> {
+        self.0.reads_all()
+    }
+
+    /// Returns the mean squared leave-one-out errors by which the parts were chosen: on the last
+    /// part, and on all values. `None` if there was no choice.
+    ///
+    /// # Errors
+    /// Those of [`Head::chosen`].
+    pub fn part_errors(&self) -> Result<Option<[f32; 2]>, AskError> {
+        self.0.part_errors()
+    }
+
     /// Classifies an embedding: the class with its confidence, or `Unknown`.
     ///
     /// ```

@@ -4,7 +4,7 @@ use offshoot_core::Embedding;
 use offshoot_core::head::{ClassError, EditError, MergeError, SampleError};
 
 use super::Head;
-use crate::{ClassId, HeadKind, Limits, PackageId, WhenFull};
+use crate::{ClassId, HeadKind, Limits, PackageId, Parts, WhenFull};
 
 /// Teaching and correcting.
 impl Head {
@@ -154,6 +154,13 @@ impl Head {
     #[must_use]
     pub fn dim(&self) -> usize {
         self.0.dim()
+    }
+
+    /// Returns the division of an embedding into parts, that of the extractor
+    /// ([`Extractor::parts`](crate::Extractor::parts)).
+    #[must_use]
+    pub fn parts(&self) -> Parts {
+        self.0.parts()
     }
 
     /// Returns the number of classes and samples that memory is reserved for.

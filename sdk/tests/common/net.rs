@@ -4,7 +4,7 @@ use offshoot_core::graph::{
     Affine, Clamp, Element, Int8Op, Op, Permutation, Slice, Tensor, TensorId, Window,
 };
 use offshoot_core::package::{
-    Golden, GoldenInput, GraphWriter, Manifest, Precision, write_package,
+    Extras, Golden, GoldenInput, GraphWriter, Manifest, PartStarts, Precision, write_package,
 };
 use offshoot_core::preprocess::{Channels, Preprocess, Resize};
 use offshoot_core::{Multiplier, Quant, Scale, Shape};
@@ -37,6 +37,8 @@ pub struct Net {
     random: Random,
     /// True if the package's embeddings are brought to length 1.
     pub unit_length: bool,
+    /// First values of the parts, two bytes each.
+    pub parts: Vec<u8>,
 }
 
 impl Net {
@@ -51,7 +53,7 @@ impl Net {
         let writer = GraphWriter::new(input);
         let tensors = vec![input];
         let random = Random(seed);
-        Self { writer, tensors, preprocess, random, unit_length: false }
+        Self { writer, tensors, preprocess, random, unit_length: false, parts: Vec::new() }
     }
 
     fn shape(&self, id: TensorId) -> Shape {
@@ -265,19 +267,23 @@ impl Net {
         let embedding = vec![0; self.shape(output).elements()];
         let input = GoldenInput::Frame { width, height, rgb: &rgb };
         let golden = Golden { input, output: &embedding };
+        let extras = Extras {
+            unit_length: self.unit_length,
+            parts: PartStarts::new(&self.parts).expect("ascending"),
+        };
         let manifest = Manifest {
             source: "random.onnx",
             source_sha256: [7; 32],
             cut: "features",
             tool: "tests",
-            id: self.writer.id(&preprocess, output, self.unit_length),
+            id: self.writer.id(&preprocess, output, &extras),
             precision: Precision::Int8,
             preprocess,
             input_table,
             tensors: self.tensors.len() as u16,
             output,
             goldens,
-            unit_length: self.unit_length,
+            extras,
         };
         write_package(&manifest, &self.writer, &vec![golden; usize::from(goldens)]).unwrap()
     }

@@ -3,7 +3,7 @@
 use offshoot_core::Shape;
 use offshoot_core::graph::{Element, FloatOp, Op, Slice, Tensor};
 use offshoot_core::package::{
-    Golden, GoldenInput, GraphWriter, Manifest, Precision, Text, TokenIds, WriteError,
+    Extras, Golden, GoldenInput, GraphWriter, Manifest, Precision, Text, TokenIds, WriteError,
     write_text_package,
 };
 use offshoot_core::preprocess::Preprocess;
@@ -61,19 +61,20 @@ impl Words {
         let input_table = writer.floats(&self.table)?;
         let text = Text { tokens: self.tokens, tokenizer: self.tokenizer };
         let (ids, embedding) = &self.golden;
+        let extras = Extras { unit_length: self.unit_length, ..Extras::default() };
         let manifest = Manifest {
             source: "words.onnx",
             source_sha256: [7; 32],
             cut: "pool",
             tool: "by hand",
-            id: writer.text_id(&text, output, self.unit_length),
+            id: writer.text_id(&text, output, &extras),
             precision: Precision::Float,
             preprocess: self.preprocess,
             input_table,
             tensors: output + 1,
             output,
             goldens: 1,
-            unit_length: self.unit_length,
+            extras,
         };
         let ids = TokenIds::pack(ids);
         let bytes: Vec<u8> = embedding.iter().flat_map(|v| v.to_le_bytes()).collect();

@@ -109,7 +109,7 @@ impl Extractor {
             .with("precision", manifest.precision.name())
             .with("width", u32::from(manifest.preprocess.width))
             .with("height", u32::from(manifest.preprocess.height))
-            .with("unitLength", manifest.unit_length)
+            .with("unitLength", manifest.extras.unit_length)
             .done()
     }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use offshoot::Extractor;
 use offshoot_core::graph::{Clamp, Element, Graph, Int8Op, Op, Tensor, Window};
 use offshoot_core::package::{
-    Golden, GoldenInput, GraphWriter, Manifest, Precision, write_package,
+    Extras, Golden, GoldenInput, GraphWriter, Manifest, Precision, write_package,
 };
 use offshoot_core::preprocess::{Channels, Preprocess, Resize};
 use offshoot_core::{Embedding, Frame, Multiplier, Quant, Scale, Shape};
@@ -54,7 +54,7 @@ fn colours(outputs: &[[u8; 3]]) -> Vec<u8> {
         tensors: 2,
         output,
         goldens: outputs.len() as u8,
-        unit_length: false,
+        extras: Extras::default(),
     };
     let rgb = shades();
     let input = GoldenInput::Frame { width: SIDE, height: SIDE, rgb: &rgb };

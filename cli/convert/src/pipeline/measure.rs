@@ -69,7 +69,7 @@ impl Comparison {
             nodes: graph.node_count(),
             macs: graph.macs(),
             dim: package.embedding_dim(),
-            unit_length: package.manifest().unit_length,
+            unit_length: package.manifest().extras.unit_length,
             arena: memory.arena,
             live_set: memory.live_set,
             package: bytes,

@@ -9,7 +9,7 @@ use thiserror::Error;
 use super::layout::{
     ALIGN, ENTRY, HEADER, MAGIC, REQUIRED, Section, Sections, VERSION, table_checksum,
 };
-use super::{Golden, GoldenInput, Manifest, Package, PackageError, Packed, Text};
+use super::{Extras, Golden, GoldenInput, Manifest, Package, PackageError, Packed, Text};
 use crate::graph::{Affine, Blob, Graph, GraphError, Inputs, Node, Op, Tensor, TensorId};
 use crate::preprocess::Preprocess;
 
@@ -150,14 +150,9 @@ impl GraphWriter {
         &self,
         preprocess: &Preprocess,
         output: TensorId,
-        unit_length: bool,
+        extras: &Extras<'_>,
     ) -> super::PackageId {
-        digest(&[
-            &self.records,
-            &self.nodes,
-            &self.weights,
-            &settings(preprocess, output, unit_length),
-        ])
+        digest(&[&self.records, &self.nodes, &self.weights, &settings(preprocess, output, extras)])
     }
 
     /// Returns the digest like [`Self::id`], for a network that takes text.
@@ -166,17 +161,17 @@ impl GraphWriter {
         &self,
         text: &Text<'_>,
         output: TensorId,
-        unit_length: bool,
+        extras: &Extras<'_>,
     ) -> super::PackageId {
-        let settings = settings(&Preprocess::NONE, output, unit_length);
+        let settings = settings(&Preprocess::NONE, output, extras);
         let text = postcard::to_allocvec(text).unwrap_or_default();
         digest(&[&self.records, &self.nodes, &self.weights, &settings, &text])
     }
 }
 
-fn settings(preprocess: &Preprocess, output: TensorId, unit_length: bool) -> Vec<u8> {
+fn settings(preprocess: &Preprocess, output: TensorId, extras: &Extras<'_>) -> Vec<u8> {
     let mut bytes = postcard::to_allocvec(&(preprocess, output)).unwrap_or_default();
-    bytes.extend(unit_length.then_some(1));
+    bytes.extend(extras.encode());
     bytes
 }
 

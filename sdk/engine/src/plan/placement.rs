@@ -86,7 +86,11 @@ fn last_pooled(graph: &Graph<'_>, segment: &Segment<'_>) -> Option<TensorId> {
     segment.nodes_of(graph).fold(None, |map, (id, node)| match node.op {
         Op::Int8(Int8Op::AveragePool { .. }) => node.inputs.iter().next(),
         Op::Int8(Int8Op::Flatten | Int8Op::Reshape) => map,
-        Op::Int8(Int8Op::Conv { .. }) if graph.tensor(id).shape.is_vector() => map,
+        Op::Int8(Int8Op::Conv { .. } | Int8Op::Concat { .. })
+            if graph.tensor(id).shape.is_vector() =>
+        {
+            map
+        }
         _ => None,
     })
 }
