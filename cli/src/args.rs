@@ -195,6 +195,10 @@ pub struct ConvertArgs {
     /// classifier].
     #[arg(long, value_name = "TENSOR", value_delimiter = ',')]
     pub cut: Vec<String>,
+    /// Other depths whose pooled feature maps become parts of the embedding: `auto`, `none`, or
+    /// tensors. Heads read all parts where that is clearly better, else the last one, the cut's.
+    #[arg(long, value_name = "auto|none|TENSOR,...", default_value = "none")]
+    pub parts: String,
     /// Model and conversion options.
     #[command(flatten)]
     pub backbone: BackboneArgs,

@@ -54,8 +54,8 @@ pub use image::{Image, View};
 pub use offshoot_core::frame::FrameError;
 pub use offshoot_core::head::{
     Advice, Answer, AskError, ClassError, ClassId, Distance, EditError, EncodeError, Fit,
-    HeadError, HeadKind, Interval, Limits, Linear, MergeError, Parts, Probability, Recipe, Report,
-    SampleError, Similarity, Transform, UnknownHeadKind, WhenFull,
+    HeadError, HeadKind, Interval, Limits, Linear, MergeError, PartErrors, Parts, Probability,
+    Recipe, Report, SampleError, Similarity, Transform, UnknownHeadKind, WhenFull,
 };
 pub use offshoot_core::package::{Manifest, PackageError, PackageId, Precision};
 pub use offshoot_core::preprocess::PreprocessError;

@@ -7,6 +7,7 @@ pub mod job;
 mod measure;
 mod options;
 mod package;
+mod parts;
 mod text;
 
 use std::path::PathBuf;
@@ -18,7 +19,7 @@ use job::Samples;
 use measure::Measurement;
 use offshoot::Embedding;
 use offshoot_core::package::WriteError;
-pub use options::Options;
+pub use options::{Options, PartsOption};
 use text::TextBackbone;
 use thiserror::Error;
 
@@ -144,7 +145,7 @@ fn run(
         Some(odd) => Some(backbone.doubt(odd.sample, odd.error)?),
         None => None,
     };
-    if backbone.unit_length() {
+    if backbone.extras().unit_length {
         wanted.iter_mut().for_each(|embedding| Embedding::to_unit_length(embedding));
     }
     let quantized = match options.float {

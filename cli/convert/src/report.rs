@@ -41,6 +41,8 @@ pub struct Report {
     pub macs: u64,
     /// Number of values of an embedding.
     pub dim: usize,
+    /// First value of each of its parts; empty if it is not divided.
+    pub parts: Vec<usize>,
     /// True if the embedding is scaled to L2 norm 1.
     pub unit_length: bool,
     /// Bytes of the arena; 0 if tract-core manages memory.
@@ -301,6 +303,14 @@ impl Report {
         writeln!(f, "  MACs           {}", millions(self.macs))?;
         let unit = if self.unit_length { ", brought to length 1" } else { "" };
         writeln!(f, "  embedding      {} values{unit}", self.dim)?;
+        if let Some(last) = self.parts.last() {
+            let count = self.parts.len();
+            let last = self.dim - last;
+            writeln!(
+                f,
+                "  parts          {count}; the last, of {last} values, is the embedding alone"
+            )?;
+        }
         if self.arena > 0 {
             let arena = bytes(self.arena);
             let bound = bytes(self.live_set);

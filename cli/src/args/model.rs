@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use offshoot_convert::pipeline::PartsOption;
+
 use super::{BackboneArgs, Command, ConvertArgs, CutsArgs, InspectArgs, PrecisionArg};
 
 impl Command {
@@ -47,6 +49,15 @@ impl BackboneArgs {
 }
 
 impl ConvertArgs {
+    /// Returns the parts of the embedding.
+    pub fn parts(&self) -> PartsOption {
+        match &*self.parts {
+            "none" => PartsOption::None,
+            "auto" => PartsOption::Auto,
+            names => PartsOption::Named(names.split(',').map(str::to_string).collect()),
+        }
+    }
+
     /// Returns the first given option that is for models of the other kind.
     pub fn of_other_kind(&self, takes_text: bool) -> Option<&'static str> {
         let of_images = [
@@ -55,6 +66,7 @@ impl ConvertArgs {
             (self.bgr, "--bgr"),
             (self.squash, "--squash"),
             (self.target.is_some(), "--target"),
+            (self.parts() != PartsOption::None, "--parts"),
         ];
         self.backbone.of_other_kind(takes_text, &of_images)
     }

@@ -44,6 +44,7 @@ pub(super) fn run(args: &ConvertArgs) -> Result<(), CommandError> {
 fn options(args: &ConvertArgs) -> Options {
     Options {
         cuts: args.cut.clone(),
+        parts: args.parts(),
         pool: args.backbone.pool,
         float: args.backbone.float(),
         size: args.backbone.input_size,

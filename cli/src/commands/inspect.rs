@@ -37,6 +37,11 @@ pub(super) fn run(args: &InspectArgs) -> Result<(), CommandError> {
     input(&package);
     let unit = if manifest.extras.unit_length { ", brought to length 1" } else { "" };
     println!("  embedding      {} values{unit}", package.embedding_dim());
+    let starts = manifest.extras.parts;
+    if !starts.is_empty() {
+        let starts: Vec<String> = starts.iter().map(|start| start.to_string()).collect();
+        println!("  parts          {}, from value {}", starts.len(), starts.join(", "));
+    }
     println!("  layers         {}", graph.node_count());
     println!("  MACs           {}", millions(graph.macs()));
     let memory = extractor.memory();

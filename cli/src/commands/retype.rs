@@ -21,6 +21,9 @@ pub(super) fn again(args: &ConvertArgs) -> String {
     if !args.cut.is_empty() {
         command += &format!(" --cut {}", shell_word(&args.cut.join(",")));
     }
+    if args.parts != "none" {
+        command += &format!(" --parts {}", shell_word(&args.parts));
+    }
     command += if args.l2 { " --l2" } else { "" };
     if let Some(preset) = args.backbone.preset {
         command += &format!(" --preset {}", preset.name());

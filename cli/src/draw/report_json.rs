@@ -19,6 +19,7 @@ pub fn value(report: &Report, command: &str) -> Value {
         "cut_why": report.cut_why,
         "cut_unsure": report.cut_unsure,
         "values": report.dim,
+        "parts": report.parts,
         "unit_length": report.unit_length,
         "precision": report.precision.name(),
         "package_bytes": report.package,

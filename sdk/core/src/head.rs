@@ -41,6 +41,7 @@ use core::fmt;
 
 pub use class_name::{Escaped, check_name, is_hidden};
 pub use error::{AskError, ClassError, EditError, EncodeError, HeadError, MergeError, SampleError};
+pub use fit::choice::PartErrors;
 use fit::rejection;
 pub use kind::{HeadKind, Recipe, Transform, UnknownHeadKind};
 pub use predict::answer::{Answer, ClassId, Fit, Probability};
@@ -75,7 +76,7 @@ pub const MAX_FALSE_REJECTION_RATE: f32 = 0.5;
 struct Fitted {
     fit: Fit,
     /// Values of the embeddings that the answers depend on.
-    choice: fit::Choice,
+    choice: fit::choice::Choice,
     recipe: Recipe,
     /// Mean L2 norm of the samples.
     mean_length: f32,

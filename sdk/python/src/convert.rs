@@ -15,7 +15,7 @@ use offshoot_convert::ir::cut_points::{Candidate, candidates};
 use offshoot_convert::ir::pooling::Pool;
 use offshoot_convert::onnx_export;
 use offshoot_convert::pipeline::job::Samples;
-use offshoot_convert::pipeline::{Options, convert as convert_model};
+use offshoot_convert::pipeline::{Options, PartsOption, convert as convert_model};
 use offshoot_convert::preprocess::preset::Preset;
 use offshoot_convert::progress::{Observer, Stage};
 use offshoot_convert::report::Report as ConvertReport;
@@ -103,6 +103,16 @@ fn options(words: &Bound<'_, PyDict>) -> Outcome<Options> {
                 options.cuts = match value.cast::<PyString>() {
                     Ok(one) => vec![one.extract()?],
                     Err(_) => value.extract()?,
+                }
+            }
+            "parts" => {
+                options.parts = match value.cast::<PyString>() {
+                    Ok(word) if word.extract::<String>()? == "auto" => PartsOption::Auto,
+                    Ok(one) => PartsOption::Named(vec![one.extract()?]),
+                    Err(_) => match value.extract::<Option<Vec<String>>>()? {
+                        Some(names) => PartsOption::Named(names),
+                        None => PartsOption::None,
+                    },
                 }
             }
             "pool" => options.pool = pool(&value.extract::<String>()?)?,

@@ -4,7 +4,7 @@ use offshoot_core::head::AskError;
 use offshoot_core::{Embedding, head};
 
 use super::Head;
-use crate::{Answer, ClassId, Fit, Linear, Recipe, Report, Similarity};
+use crate::{Answer, ClassId, Fit, Linear, PartErrors, Recipe, Report, Similarity};
 
 /// Learning and answering. [`Head::fit`] learns what was taught and takes milliseconds; questions
 /// come after it, by `&self`: threads may ask one head at the same time.
@@ -58,12 +58,12 @@ impl Head {
         self.0.reads_all()
     }
 
-    /// Returns the mean squared leave-one-out errors by which the parts were chosen: on the last
-    /// part, and on all values. `None` if there was no choice.
+    /// Returns the held-out errors by which the parts were chosen; `None` if there was no choice, or
+    /// too few samples for one.
     ///
     /// # Errors
     /// Those of [`Head::chosen`].
-    pub fn part_errors(&self) -> Result<Option<[f32; 2]>, AskError> {
+    pub fn part_errors(&self) -> Result<Option<PartErrors>, AskError> {
         self.0.part_errors()
     }
 

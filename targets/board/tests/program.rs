@@ -47,7 +47,7 @@ fn colours(outputs: &[[u8; 3]]) -> Vec<u8> {
         source_sha256: [0; 32],
         cut: "mean",
         tool: "test",
-        id: writer.id(&preprocess, output, false),
+        id: writer.id(&preprocess, output, &Extras::default()),
         precision: Precision::Int8,
         preprocess,
         input_table,

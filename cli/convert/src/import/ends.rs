@@ -48,7 +48,7 @@ pub struct Cut {
     /// Another tensor that may be the embedding, with the condition for it.
     pub(super) other: Option<Other>,
     /// Tensors at which the network ends.
-    pub(super) tensors: Vec<String>,
+    pub(crate) tensors: Vec<String>,
     /// True if the model then scales them to L2 norm 1, which the package does itself.
     pub(super) unit: bool,
 }

@@ -70,7 +70,10 @@ const LEAST: f32 = 1e-6;
 
 /// Appends the pools and the concatenation, and makes the last layer the model's output. Returns
 /// true if anything was pooled, `None` if the embedding is too large.
+///
+/// Each map is pooled right after it is made, so that it need not be kept for the concatenation.
 pub fn append(model: &mut Model, outputs: &[(LayerId, Output)], pool: Pool) -> Option<bool> {
+    let made = model.layers.len();
     let mut pooled = false;
     let mut vectors = Vec::new();
     for (layer, output) in outputs {
@@ -96,8 +99,29 @@ pub fn append(model: &mut Model, outputs: &[(LayerId, Output)], pool: Pool) -> O
             model.push("offshoot.join", LayerOp::Concat, vectors, Shape::vector(channels)?)
         }
     };
+    hoist(model, made);
     model.compact();
     Some(pooled)
+}
+
+/// Moves the layers from `first` on that read one layer right behind what they read.
+fn hoist(model: &mut Model, first: LayerId) {
+    let mut keys: Vec<LayerId> = (0..model.layers.len()).collect();
+    for id in first..keys.len() {
+        if let [input] = model.layers[id].inputs[..] {
+            keys[id] = keys[input];
+        }
+    }
+    let mut order: Vec<LayerId> = (0..keys.len()).collect();
+    order.sort_by_key(|&id| keys[id]);
+    let mut place = vec![0; order.len()];
+    order.iter().enumerate().for_each(|(new, &old)| place[old] = new);
+    let mut layers: Vec<_> = std::mem::take(&mut model.layers).into_iter().map(Some).collect();
+    model.layers = order.iter().filter_map(|&old| layers[old].take()).collect();
+    for layer in &mut model.layers {
+        layer.inputs.iter_mut().for_each(|input| *input = place[*input]);
+    }
+    model.output = place[model.output];
 }
 
 fn append_pool(model: &mut Model, layer: LayerId, window: Window, pool: Pool) -> Option<LayerId> {

@@ -3,7 +3,7 @@
 use offshoot::Extractor;
 use offshoot_core::graph::{Blob, Element, TensorId};
 use offshoot_core::package::{
-    Golden, GoldenInput, GraphWriter, Manifest, PackageId, TokenIds, WriteError,
+    Extras, Golden, GoldenInput, GraphWriter, Manifest, PackageId, TokenIds, WriteError,
 };
 use offshoot_core::preprocess::Preprocess;
 
@@ -27,8 +27,8 @@ pub(super) trait Backbone {
     /// Returns the cut.
     fn cut(&self) -> &Cut;
 
-    /// True if embeddings are scaled to L2 norm 1.
-    fn unit_length(&self) -> bool;
+    /// Returns what the package states of its embeddings beside the graph.
+    fn extras(&self) -> Extras<'_>;
 
     /// Returns the samples as inputs of the network.
     fn inputs(&self) -> Vec<Input<'_>>;

@@ -3,12 +3,15 @@
 use offshoot::{Extractor, Image};
 use offshoot_core::Frame;
 use offshoot_core::graph::{Blob, Element, TensorId};
-use offshoot_core::package::{Golden, GraphWriter, Manifest, PackageId, WriteError, write_package};
+use offshoot_core::package::{
+    Extras, Golden, GraphWriter, Manifest, PackageId, WriteError, write_package,
+};
 use offshoot_core::preprocess::{Channels, Preprocess, Resize};
 
 use super::agreement::{IMPORT_TOLERANCE, relative_error};
 use super::backbone::{Backbone, GOLDENS, GoldenSample, GoldenVector};
-use super::{ConvertError, Options};
+use super::parts::{self, Joined};
+use super::{ConvertError, Options, PartsOption};
 use crate::calibrate::input::Input;
 use crate::calibrate::reference::{Prepared, Reference};
 use crate::calibrate::{CalibrateError, ObservedNetwork};
@@ -40,6 +43,8 @@ pub(super) struct ImageBackbone<'a> {
     /// first layers.
     outer: Preprocess,
     unit_length: bool,
+    /// Parts of the embedding.
+    joined: Joined,
 }
 
 impl<'a> ImageBackbone<'a> {
@@ -50,7 +55,7 @@ impl<'a> ImageBackbone<'a> {
         options: &Options,
         observer: &mut dyn Observer,
     ) -> Result<Self, ConvertError> {
-        let imported = import(source, options)?;
+        let mut imported = import(source, options)?;
         let frames: Vec<Frame<'_>> = images.iter().map(Image::frame).collect();
         observer.progress(Stage::Preprocessing, 0.0);
         let mut chosen = choose::choose(&options.overrides, source, &imported, &frames)?;
@@ -61,7 +66,14 @@ impl<'a> ImageBackbone<'a> {
         chosen.warning = flat(&outer, &frames).or(chosen.warning);
         chosen.why.extend(imported.taken_in().map(|what| format!("; {what}")));
         let unit_length = options.unit_length || imported.unit_length;
-        Ok(Self { source, imported, frames, chosen, outer, unit_length })
+        let joined = match imported.outputs.len() {
+            2.. if options.parts != PartsOption::None => {
+                let lengths = imported.outputs.iter().map(|o| o.values(imported.pool)).collect();
+                Joined::balance(&mut imported.model, lengths, &frames, &chosen.preprocess)?
+            }
+            _ => Joined::default(),
+        };
+        Ok(Self { source, imported, frames, chosen, outer, unit_length, joined })
     }
 
     /// Returns the embedding of an image by the network in the model file.
@@ -72,7 +84,10 @@ impl<'a> ImageBackbone<'a> {
         preprocess: &Preprocess,
     ) -> Result<Vec<f32>, CalibrateError> {
         let outputs = reference.run(&Prepared::image(frame, preprocess, self.imported.input)?)?;
-        Ok(pooling::of_source(&outputs, &self.imported.outputs, self.imported.pool))
+        let mut embedding =
+            pooling::of_source(&outputs, &self.imported.outputs, self.imported.pool);
+        self.joined.scale(&mut embedding);
+        Ok(embedding)
     }
 }
 
@@ -84,12 +99,13 @@ fn import(source: &Source, options: &Options) -> Result<Imported, ConvertError> 
     let stated =
         known.or_else(|| source.metadata("offshoot.cut")).filter(|_| options.cuts.is_empty());
     let cuts: Vec<&str> = options.cuts.iter().map(String::as_str).chain(stated).collect();
-    let mut imported =
-        source.import(&cuts, options.size.or(recipe.map(|r| r.input)), options.pool)?;
+    let size = options.size.or(recipe.map(|r| r.input));
+    let mut imported = source.import(&cuts, size, options.pool)?;
     if stated.is_some() {
         let by = if known.is_some() { "as the catalogue has it" } else { "as the model states" };
         imported.cut.why = by.to_string();
     }
+    let mut imported = parts::import(source, imported, size, options)?;
     fold::fold(&mut imported.model);
     Ok(imported)
 }
@@ -103,8 +119,8 @@ impl Backbone for ImageBackbone<'_> {
         &self.imported.cut
     }
 
-    fn unit_length(&self) -> bool {
-        self.unit_length
+    fn extras(&self) -> Extras<'_> {
+        Extras { unit_length: self.unit_length, parts: self.joined.starts() }
     }
 
     fn inputs(&self) -> Vec<Input<'_>> {
@@ -149,7 +165,7 @@ impl Backbone for ImageBackbone<'_> {
     }
 
     fn id(&self, writer: &GraphWriter, output: TensorId) -> PackageId {
-        writer.id(&self.chosen.preprocess, output, self.unit_length)
+        writer.id(&self.chosen.preprocess, output, &self.extras())
     }
 
     fn goldens(&self, draft: &mut Extractor) -> Result<Vec<GoldenVector>, offshoot::Error> {

@@ -69,6 +69,7 @@ impl Comparison {
             nodes: graph.node_count(),
             macs: graph.macs(),
             dim: package.embedding_dim(),
+            parts: package.manifest().extras.parts.iter().collect(),
             unit_length: package.manifest().extras.unit_length,
             arena: memory.arena,
             live_set: memory.live_set,

@@ -16,6 +16,8 @@ pub struct Options {
     pub cuts: Vec<String>,
     /// Pooling of the feature maps, or of the tokens' vectors, at the cut.
     pub pool: Pool,
+    /// Other depths whose pooled feature maps become parts of the embedding, in front of the cut's.
+    pub parts: PartsOption,
     /// Keeps the network in float instead of int8.
     pub float: bool,
     /// Width and height of the input, for an image model that leaves them open.
@@ -28,6 +30,18 @@ pub struct Options {
     pub quantizer: Settings,
     /// Enables scaling of embeddings to L2 norm 1.
     pub unit_length: bool,
+}
+
+/// Depths of a network whose pooled feature maps become parts of the embedding.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum PartsOption {
+    /// None beside the cut.
+    #[default]
+    None,
+    /// The last feature map of each shape before the cut, at most seven.
+    Auto,
+    /// Tensors of these names.
+    Named(Vec<String>),
 }
 
 impl Options {

@@ -39,7 +39,7 @@ pub(super) fn package(
         tensors,
         output,
         goldens: 0,
-        unit_length: backbone.unit_length(),
+        extras: backbone.extras(),
     };
     let mut draft = everywhere(backbone.write(&manifest, &writer, &[])?)?;
     let goldens = backbone.goldens(&mut draft)?;

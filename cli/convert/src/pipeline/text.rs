@@ -3,7 +3,8 @@
 use offshoot::Extractor;
 use offshoot_core::graph::{Blob, Element, TensorId};
 use offshoot_core::package::{
-    Golden, GraphWriter, Manifest, PackageId, Text, TokenIds, WriteError, write_text_package,
+    Extras, Golden, GraphWriter, Manifest, PackageId, Text, TokenIds, WriteError,
+    write_text_package,
 };
 use offshoot_core::preprocess::Preprocess;
 use offshoot_core::tokens::Tokens;
@@ -73,8 +74,8 @@ impl Backbone for TextBackbone<'_> {
         &self.imported.cut
     }
 
-    fn unit_length(&self) -> bool {
-        self.unit_length
+    fn extras(&self) -> Extras<'_> {
+        Extras { unit_length: self.unit_length, ..Extras::default() }
     }
 
     fn inputs(&self) -> Vec<Input<'_>> {
@@ -104,7 +105,7 @@ impl Backbone for TextBackbone<'_> {
     }
 
     fn id(&self, writer: &GraphWriter, output: TensorId) -> PackageId {
-        writer.text_id(&self.text(), output, self.unit_length)
+        writer.text_id(&self.text(), output, &self.extras())
     }
 
     fn goldens(&self, draft: &mut Extractor) -> Result<Vec<GoldenVector>, offshoot::Error> {

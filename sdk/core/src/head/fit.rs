@@ -2,6 +2,7 @@
 
 mod blend;
 mod calibrate;
+pub(super) mod choice;
 mod descent;
 pub(super) mod knn;
 pub(super) mod nearest_mean;
@@ -13,13 +14,13 @@ mod slda;
 mod softmax;
 
 use blend::Blend;
+use choice::Choice;
 use rejection::{Border, Taught};
 use scores::{has_others, top};
 
 use super::linalg::gram;
-use super::linalg::tridiagonal::Lanes;
 use super::report::Tally;
-use super::storage::views::{Kept, View, Work};
+use super::storage::views::{Kept, Work};
 use super::{Fit, Fitted, HeadKind, Recipe, Transform};
 
 /// Recipe of `auto` if too few samples can be held out to choose by; norms are partly normalized.
@@ -90,35 +91,6 @@ pub(super) fn fit(
     let tally = Tally::count(&kept, &mut task.work);
     let mean_length = mean_length as f32;
     Fitted { fit, choice, recipe, mean_length, inverse_temperature, border, tally }
-}
-
-/// Share of the error on the last part of the embeddings below which all values are read. It was
-/// fixed on 154 draws of foreign and photographic data sets, and lost a point in none of 53 further
-/// ones (`sdk/docs/parts.md`).
-const CLEARLY_LESS: f32 = 0.95;
-
-/// Values of the embeddings that a fit reads, with the errors by which they were chosen.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Choice {
-    pub view: View,
-    /// Least mean squared leave-one-out errors of ridge regression, on the last part and on all
-    /// values.
-    pub errors: Option<[f32; 2]>,
-}
-
-impl Choice {
-    /// Chooses by the errors on the last part and on all values.
-    pub fn of(errors: [f32; 2]) -> Self {
-        let [last, all] = errors;
-        let view = if all < CLEARLY_LESS * last { View::All } else { View::Last };
-        Self { view, errors: Some(errors) }
-    }
-}
-
-/// Returns the least mean squared leave-one-out error of ridge regression over its
-/// regularizations.
-pub(super) fn least_error(kept: Kept<'_>, work: Work<'_>) -> f32 {
-    Task::new(kept, work).errors().into_iter().fold(f32::INFINITY, f32::min)
 }
 
 /// Result of a fit in closed form, without iterations.
@@ -275,25 +247,24 @@ impl<'a, 'w> Task<'a, 'w> {
 
     /// Fits ridge regression with the least squared errors on the held-out samples.
     fn strongest(&mut self) -> Recipe {
-        let recipe = Recipe { inverse_l2: EXPECTED_INVERSE_L2, ..FIRST };
-        let errors = self.errors();
-        let by_error = |a: &(f32, f32), b: &(f32, f32)| a.0.total_cmp(&b.0);
-        let tried =
-            errors.into_iter().zip(ridge::GRID).filter(|(_, inverse_l2)| *inverse_l2 >= GRID[0]);
-        let best = tried.min_by(by_error);
-        let recipe = Recipe {
-            inverse_l2: best.map_or(EXPECTED_INVERSE_L2, |(_, inverse_l2)| inverse_l2),
-            ..recipe
-        };
+        let recipe = self.least_squares();
         self.solve(&recipe);
         recipe
     }
 
-    /// Returns the mean squared leave-one-out errors of ridge regression, one for each of its
-    /// regularizations.
-    fn errors(&mut self) -> Lanes {
+    /// Returns ridge regression with the least squared errors on the held-out samples.
+    fn least_squares(&mut self) -> Recipe {
+        let recipe = Recipe { inverse_l2: EXPECTED_INVERSE_L2, ..FIRST };
         ridge::balance(self.owners, self.work.counts, self.work.importance);
-        self.scaled(&FIRST, |kept, _, scales, work| ridge::curve(kept, scales, work))
+        let errors = self.scaled(&recipe, |kept, _, scales, work| ridge::curve(kept, scales, work));
+        let by_error = |a: &(f32, f32), b: &(f32, f32)| a.0.total_cmp(&b.0);
+        let tried =
+            errors.into_iter().zip(ridge::GRID).filter(|(_, inverse_l2)| *inverse_l2 >= GRID[0]);
+        let best = tried.min_by(by_error);
+        Recipe {
+            inverse_l2: best.map_or(EXPECTED_INVERSE_L2, |(_, inverse_l2)| inverse_l2),
+            ..recipe
+        }
     }
 
     fn marks(&self) -> impl Iterator<Item = u32> {
@@ -339,6 +310,7 @@ mod tests {
     use super::*;
     use crate::embedding::Embedding;
     use crate::head::Limits;
+    use crate::head::storage::views::View;
     use crate::head::testing::{Noise, TestHead, cluster, empty, taught};
 
     /// Returns a linear head as numbers: weights and, behind them, biases.

@@ -363,7 +363,11 @@ impl Pair {
         let parts = self.model.parts;
         let Ok(reads_all) = self.head.reads_all() else { return };
         match self.head.part_errors().expect("fitted") {
-            Some([last, all]) => assert_eq!(reads_all, all < 0.95 * last, "{last} {all}"),
+            Some(found) => {
+                let is_better = found.all < 0.95 * found.last && found.t > 2.0;
+                assert_eq!(reads_all, is_better, "{found:?}");
+                assert!(self.model.samples.len() >= 4 * self.model.taught());
+            }
             None => assert_eq!(reads_all, parts.is_single()),
         }
         if parts.is_single() || self.model.has_left_out() {

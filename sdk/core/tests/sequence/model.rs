@@ -127,6 +127,11 @@ impl Model {
         class.sum.iter_mut().zip(sample.units(parts)).for_each(|(sum, x)| *sum += sign * x);
     }
 
+    /// Number of classes with samples.
+    pub fn taught(&self) -> usize {
+        (0..self.classes.len()).filter(|&class| self.samples_of(class) > 0).count()
+    }
+
     fn samples_of(&self, class: usize) -> usize {
         self.samples.iter().filter(|sample| sample.class == class).count()
     }
