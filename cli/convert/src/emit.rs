@@ -182,7 +182,6 @@ impl<'m> Emitter<'m> {
             }
             &LayerOp::MaxPool { window } => FloatOp::MaxPool { window },
             LayerOp::Concat => FloatOp::Concat,
-            LayerOp::Join { factors } => return self.join(layer, factors, &inputs),
             &LayerOp::Pad { pad } => FloatOp::Pad { pad },
             LayerOp::Softmax => FloatOp::Softmax,
             LayerOp::Flatten => FloatOp::Flatten,
@@ -195,25 +194,6 @@ impl<'m> Emitter<'m> {
         let Some((lo, hi)) = layer.clamp else { return Ok(tensor) };
         let clamp = Op::Float(FloatOp::Unary(Unary::Clamp { lo, hi }));
         Ok(self.writer.node(shorten(&layer.name), clamp, &[tensor], out)?)
-    }
-
-    /// Writes a concatenation of vectors, each after its product with a factor.
-    fn join(&mut self, layer: &Layer, factors: &[f32], inputs: &[TensorId]) -> Written {
-        let name = shorten(&layer.name);
-        let mut scaled = Vec::new();
-        for ((&input, &factor), &source) in inputs.iter().zip(factors).zip(&layer.inputs) {
-            if factor == 1.0 {
-                scaled.push(input);
-                continue;
-            }
-            let shape = self.model.layers[source].shape;
-            let values = self.writer.floats(&vec![factor; shape.c()])?;
-            let op = Op::Float(FloatOp::Constant { op: Binary::Mul, values });
-            let out = Tensor { shape, element: Element::Float };
-            scaled.push(self.writer.node(name, op, &[input], out)?);
-        }
-        let out = Tensor { shape: layer.shape, element: Element::Float };
-        Ok(self.writer.node(name, Op::Float(FloatOp::Concat), &scaled, out)?)
     }
 
     /// Writes a formula as one node per operation.
@@ -256,15 +236,9 @@ impl<'m> Emitter<'m> {
                 Int8Op::AveragePool { window, include_pad, multiplier, clamp }
             }
             &LayerOp::MaxPool { window } => Int8Op::MaxPool { window },
-            LayerOp::Concat | LayerOp::Join { .. } => {
-                let factor = |place: usize| match &layer.op {
-                    LayerOp::Join { factors } => factors[place],
-                    _ => 1.0,
-                };
-                let quants = layer.inputs.iter().map(|&i| self.scheme.quants[i]).enumerate();
-                let affines: Vec<Affine> = quants
-                    .map(|(place, own)| scheme::rescale_times(factor(place), own, out))
-                    .collect();
+            LayerOp::Concat => {
+                let quants = layer.inputs.iter().map(|&i| self.scheme.quants[i]);
+                let affines: Vec<Affine> = quants.map(|own| scheme::rescale(own, out)).collect();
                 Int8Op::Concat { affines: self.writer.affines(&affines)? }
             }
             LayerOp::Function(expr) => match layer.op.as_clamp() {

@@ -99,11 +99,6 @@ pub enum LayerOp {
     },
     /// Concatenation of channels.
     Concat,
-    /// Concatenation of vectors, each times a factor.
-    Join {
-        /// Factor of each vector.
-        factors: Vec<f32>,
-    },
     /// Zero padding: above, left, below, right.
     Pad {
         /// Number of rows or columns on each side.

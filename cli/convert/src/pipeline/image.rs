@@ -68,8 +68,9 @@ impl<'a> ImageBackbone<'a> {
         let unit_length = options.unit_length || imported.unit_length;
         let joined = match imported.outputs.len() {
             2.. if options.parts != PartsOption::None => {
-                let lengths = imported.outputs.iter().map(|o| o.values(imported.pool)).collect();
-                Joined::balance(&mut imported.model, lengths, &frames, &chosen.preprocess)?
+                let lengths: Vec<usize> =
+                    imported.outputs.iter().map(|o| o.values(imported.pool)).collect();
+                Joined::balance(&mut imported.model, &lengths, &frames, &chosen.preprocess)?
             }
             _ => Joined::default(),
         };

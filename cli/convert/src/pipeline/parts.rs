@@ -1,12 +1,16 @@
-//! Embeddings of several parts: the pooled feature maps of several depths, joined, each in a scale
-//! that gives it as much weight as the others.
+//! Embeddings of several parts: the pooled feature maps of several depths, joined, each with as much
+//! weight as the others.
 //!
 //! Features of early layers tell apart what the last layer, trained for other classes, does not
 //! (Head2Toe, Evci et al. 2022). Parts differ in their variance by orders of magnitude, and one int8
-//! scale would lose the small ones: so each is multiplied with a constant of the calibration set,
-//! which the concatenation of int8 values applies at no cost.
+//! scale would lose the small ones. So each part is brought to the variance of the last one by
+//! constants of the calibration set, a convolution of one weight per channel: its channels are
+//! centred and divided by the root of their standard deviation, which makes those of small variance
+//! heard, and limited to the reach of the last part, so that rare large values do not take its
+//! resolution.
 
 use offshoot_core::Frame;
+use offshoot_core::graph::Window;
 use offshoot_core::package::PartStarts;
 use offshoot_core::preprocess::Preprocess;
 
@@ -14,7 +18,7 @@ use crate::calibrate::input::Input;
 use crate::calibrate::{CalibrateError, ObservedNetwork};
 use crate::import::{ImportError, Imported, Source};
 use crate::ir::cut_points::{candidates, last_of_each_cost, last_of_each_shape};
-use crate::ir::{LayerOp, Model};
+use crate::ir::{Conv, LayerOp, Model};
 
 use super::Options;
 use super::options::PartsOption;
@@ -32,55 +36,73 @@ const LEAST_CHANNELS: usize = 8;
 /// Number of calibration images that the variance of a part is measured on.
 const MEASURED: usize = 64;
 
+/// Least standard deviation of a channel, as a share of the greatest of its part.
+const FLAT: f64 = 1e-3;
+
 /// Parts of an embedding.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Joined {
-    /// Number of values of each part; empty if the embedding is not divided.
-    lengths: Vec<usize>,
-    /// Factor of each part.
+    /// Mean of each value of the parts before the last one; empty if the embedding is not divided.
+    means: Vec<f32>,
+    /// Factor of each value.
     factors: Vec<f32>,
+    /// Limit of the absolute values of the parts before the last one.
+    limit: f32,
     /// First value of each part, two bytes each.
     starts: Vec<u8>,
 }
 
 impl Joined {
-    /// Measures the parts of a joined embedding, and writes their factors into the network.
+    /// Measures the parts of a joined embedding, and balances them in the network.
+    ///
+    /// The last part stays as it is: it is the embedding of a network cut at one place.
     pub(super) fn balance(
         model: &mut Model,
-        lengths: Vec<usize>,
+        lengths: &[usize],
         frames: &[Frame<'_>],
         preprocess: &Preprocess,
     ) -> Result<Self, CalibrateError> {
-        let mut network = ObservedNetwork::new(model)?;
-        let mut spreads = vec![Spread::default(); lengths.iter().sum()];
-        let step = frames.len().div_ceil(MEASURED).max(1);
-        for frame in frames.iter().step_by(step) {
-            network.run(&Input::Image(*frame, preprocess), &mut |_, _| ())?;
-            spreads.iter_mut().zip(network.embedding()).for_each(|(s, &x)| s.see(x));
-        }
-        let mut rest = &spreads[..];
-        let mut variances = Vec::new();
-        for &length in &lengths {
-            let (part, behind) = rest.split_at(length);
-            variances.push(part.iter().map(Spread::variance).sum::<f64>());
-            rest = behind;
-        }
-        // The last part keeps its scale: it is the embedding of a network cut at one place.
-        let last = variances.last().copied().unwrap_or_default();
-        let factor = |&own: &f64| if own > 0.0 { (last / own).sqrt() as f32 } else { 0.0 };
-        let mut factors: Vec<f32> = variances.iter().map(factor).collect();
-        if let Some(factor) = factors.last_mut() {
-            *factor = 1.0;
-        }
-        let output = model.output;
-        model.layers[output].op = LayerOp::Join { factors: factors.clone() };
+        let spreads = spreads(model, lengths.iter().sum(), frames, preprocess)?;
+        let Some((&last, others)) = lengths.split_last() else { return Ok(Self::default()) };
+        let own = &spreads[spreads.len() - last..];
+        let wanted = own.iter().map(Spread::variance).sum::<f64>();
+        let least = own.iter().fold(f32::INFINITY, |least, spread| least.min(spread.least));
+        let most = own.iter().fold(f32::NEG_INFINITY, |most, spread| most.max(spread.most));
+        let mut joined = Self { limit: (most - least) / 2.0, ..Self::default() };
         let mut start = 0;
-        let mut starts = Vec::new();
-        for length in &lengths {
-            starts.extend((start as u16).to_le_bytes());
+        for &length in others {
+            let part = &spreads[start..start + length];
+            joined.means.extend(part.iter().map(|spread| spread.mean() as f32));
+            joined.factors.extend(factors(part, wanted));
+            joined.starts.extend((start as u16).to_le_bytes());
             start += length;
         }
-        Ok(Self { lengths, factors, starts })
+        joined.starts.extend((start as u16).to_le_bytes());
+        joined.write(model, others);
+        Ok(joined)
+    }
+
+    /// Inserts the convolutions of the parts before the last one.
+    fn write(&self, model: &mut Model, others: &[usize]) {
+        let Some(mut join) = model.layers.pop() else { return };
+        let mut start = 0;
+        for (input, &length) in join.inputs.iter_mut().zip(others) {
+            let end = start + length;
+            let factors = &self.factors[start..end];
+            let bias = self.means[start..end].iter().zip(factors).map(|(mean, f)| -mean * f);
+            let conv = LayerOp::Conv(Conv {
+                window: Window::POINT,
+                groups: length,
+                weights: factors.to_vec(),
+                bias: bias.collect(),
+            });
+            let shape = model.layers[*input].shape;
+            *input = model.push("offshoot.balance", conv, vec![*input], shape);
+            model.layers[*input].clamp = Some((-self.limit, self.limit));
+            start = end;
+        }
+        model.output = model.layers.len();
+        model.layers.push(join);
     }
 
     /// Returns the first value of each part.
@@ -88,34 +110,76 @@ impl Joined {
         PartStarts::new(&self.starts).unwrap_or_default()
     }
 
-    /// Scales the embedding of the source model's own values.
+    /// Balances the embedding of the source model's own values.
     pub(super) fn scale(&self, embedding: &mut [f32]) {
-        let mut rest = embedding;
-        for (&length, factor) in self.lengths.iter().zip(&self.factors) {
-            let (part, behind) = rest.split_at_mut(length);
-            part.iter_mut().for_each(|x| *x *= factor);
-            rest = behind;
+        let last = self.starts().iter().last().unwrap_or_default();
+        let others = &mut embedding[..last];
+        for ((x, mean), factor) in others.iter_mut().zip(&self.means).zip(&self.factors) {
+            *x = ((*x - mean) * factor).clamp(-self.limit, self.limit);
         }
     }
 }
 
-/// Mean and variance of one value.
-#[derive(Debug, Clone, Copy, Default)]
+/// Returns the factors of a part's channels, for a sum of their variances: each is divided by the
+/// root of its standard deviation, that of channels that hardly vary as if they did a little.
+fn factors(part: &[Spread], wanted: f64) -> Vec<f32> {
+    let deviations: Vec<f64> = part.iter().map(|spread| spread.variance().sqrt()).collect();
+    let least = FLAT * deviations.iter().copied().fold(0.0, f64::max);
+    let raw: Vec<f64> = deviations.iter().map(|own| 1.0 / own.max(least).sqrt()).collect();
+    let variance: f64 = deviations.iter().zip(&raw).map(|(own, raw)| (own * raw).powi(2)).sum();
+    if variance.is_normal() {
+        let factor = (wanted / variance).sqrt();
+        raw.into_iter().map(|raw| (raw * factor) as f32).collect()
+    } else {
+        vec![0.0; part.len()]
+    }
+}
+
+/// Runs a network and returns mean and variance of each value of its embedding.
+fn spreads(
+    model: &Model,
+    values: usize,
+    frames: &[Frame<'_>],
+    preprocess: &Preprocess,
+) -> Result<Vec<Spread>, CalibrateError> {
+    let mut network = ObservedNetwork::new(model)?;
+    let mut spreads = vec![Spread::EMPTY; values];
+    let step = frames.len().div_ceil(MEASURED).max(1);
+    for frame in frames.iter().step_by(step) {
+        network.run(&Input::Image(*frame, preprocess), &mut |_, _| ())?;
+        spreads.iter_mut().zip(network.embedding()).for_each(|(spread, &x)| spread.see(x));
+    }
+    Ok(spreads)
+}
+
+/// Distribution of one value.
+#[derive(Debug, Clone, Copy)]
 struct Spread {
     count: f64,
     sum: f64,
     squares: f64,
+    least: f32,
+    most: f32,
 }
 
 impl Spread {
+    const EMPTY: Self =
+        Self { count: 0.0, sum: 0.0, squares: 0.0, least: f32::INFINITY, most: f32::NEG_INFINITY };
+
     fn see(&mut self, x: f32) {
         self.count += 1.0;
         self.sum += f64::from(x);
         self.squares += f64::from(x) * f64::from(x);
+        self.least = self.least.min(x);
+        self.most = self.most.max(x);
+    }
+
+    fn mean(&self) -> f64 {
+        self.sum / self.count
     }
 
     fn variance(&self) -> f64 {
-        (self.squares / self.count - (self.sum / self.count).powi(2)).max(0.0)
+        (self.squares / self.count - self.mean().powi(2)).max(0.0)
     }
 }
 

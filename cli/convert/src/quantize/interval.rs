@@ -45,12 +45,6 @@ fn of_layer(layer: &Layer, all: &[Vec<Bounds>]) -> Vec<Bounds> {
         (LayerOp::Pad { .. }, [source, ..]) => or_zero(source, true),
         (LayerOp::Upsample { .. }, [source, ..]) => source.to_vec(),
         (LayerOp::Concat, sources) => sources.iter().copied().flatten().copied().collect(),
-        (LayerOp::Join { factors }, sources) => {
-            let scaled = sources.iter().zip(factors).flat_map(|(source, &factor)| {
-                source.iter().map(move |bounds| bounds.map(|x| x * f64::from(factor)))
-            });
-            scaled.collect()
-        }
         (LayerOp::Binary(Binary::Add), [left, right]) if left.len() == right.len() => {
             left.iter().zip(*right).map(|(a, b)| [a[0] + b[0], a[1] + b[1]]).collect()
         }

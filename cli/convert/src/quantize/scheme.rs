@@ -72,7 +72,6 @@ pub fn in_codes(model: &Model, floats: &[LayerId]) -> Vec<bool> {
             LayerOp::Conv(_)
             | LayerOp::AveragePool { .. }
             | LayerOp::Concat
-            | LayerOp::Join { .. }
             | LayerOp::Function(_) => true,
             op => op.keeps_values(),
         };
@@ -339,16 +338,10 @@ fn affine_shift(factor: f64) -> u8 {
 
 /// Returns the affine function from one quantization to another.
 pub fn rescale(from: Quant, to: Quant) -> Affine {
-    rescale_times(1.0, from, to)
-}
-
-/// Returns the affine function from one quantization to another that also multiplies with a factor
-/// of at least 0.
-pub fn rescale_times(factor: f32, from: Quant, to: Quant) -> Affine {
-    if from == to && factor == 1.0 {
+    if from == to {
         return Affine { factor: 1, offset: 0, shift: 0 };
     }
-    let real = f64::from(factor) * f64::from(from.scale.get()) / f64::from(to.scale.get());
+    let real = f64::from(from.scale.get()) / f64::from(to.scale.get());
     let shift = affine_shift(real);
     let factor = (real * f64::from(1u32 << shift)).round().min(32767.0) as i16;
     let offset = constant(to, shift) - i32::from(from.zero_point) * i32::from(factor);
