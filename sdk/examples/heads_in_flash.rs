@@ -13,7 +13,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let path = arguments.next().unwrap_or("head.store".to_string());
     let mut extractor = Extractor::open(package)?;
 
-    let most = u32::try_from(LIMITS.most_encoded(extractor.embedding_dim()))?;
+    let most = u32::try_from(LIMITS.most_encoded_for(extractor.parts()))?;
     let size = medium_size(most, FILE_SECTOR).ok_or("the head is too large for a store")?;
     let mut store = Store::open(FileMedium::open(path, size)?)?;
     let mut bytes = vec![0; store.capacity()];

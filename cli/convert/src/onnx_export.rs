@@ -92,7 +92,7 @@ pub fn export(package: &Package<'_>, head: &Head) -> Result<Vec<u8>, ExportError
     let classes = head.class_count() as i64;
     let metadata = metadata(package, head)?;
     let known = probabilities(&mut builder, head)?;
-    similarities(&mut builder, head, dim as usize);
+    similarities(&mut builder, head)?;
     joint(&mut builder, known);
     let outputs = [("embedding", dim), ("probabilities", classes), ("similarity", classes)];
     let shape = graph.tensor(Graph::INPUT).shape;
@@ -298,16 +298,33 @@ fn probabilities(builder: &mut Builder, head: &Head) -> Result<Option<KnownOdds>
         Err(AskError::NotLinear) => return Err(ExportError::NotLinear { kind: kind.name(), hint }),
         other => other?,
     };
-    gain(builder, &linear);
+    let dim = dim - linear.first;
+    let read = read(builder, linear.first);
+    gain(builder, &linear, read);
     let weights = transposed(linear.weights, classes, dim);
     let bias: Vec<f32> = linear.bias().map(|b| b.max(f32::MIN)).collect();
     let weights = builder.floats("head.weights", &[dim as i64, classes as i64], &weights);
     let bias = builder.floats("head.bias", &[classes as i64], &bias);
-    builder.node("Mul", &["embedding", "head.gain"], "head.feature");
+    builder.node("Mul", &[read, "head.gain"], "head.feature");
     builder.node("MatMul", &["head.feature", &weights], "head.products");
     builder.node("Add", &["head.products", &bias], "head.scores");
     builder.softmax("head.scores", "head.classes");
     Ok(linear.known)
+}
+
+/// Name of the last part of an embedding, where the head reads nothing else.
+const READ: &str = "head.read";
+
+/// Writes the values of an embedding that the head reads; returns their name.
+fn read(builder: &mut Builder, first: usize) -> &'static str {
+    if first == 0 {
+        return "embedding";
+    }
+    let from = builder.longs("head.first", &[first as i64]);
+    let to = builder.longs("head.end", &[i64::MAX]);
+    let axes = builder.longs("head.axis", &[1]);
+    builder.node("Slice", &["embedding", &from, &to, &axes], READ);
+    READ
 }
 
 /// Writes the probability of each class times the probability that it is known, by the nearest
@@ -337,8 +354,8 @@ fn length(builder: &mut Builder, vector: &str, part: &str) {
 }
 
 /// Writes `head.length` and, from it, `head.gain`, like [`Linear::gain`].
-fn gain(builder: &mut Builder, linear: &Linear<'_>) {
-    length(builder, "embedding", "head");
+fn gain(builder: &mut Builder, linear: &Linear<'_>, read: &str) {
+    length(builder, read, "head");
     // gain = T * (norm / mean)^p / norm = T * mean^-p * norm^(p - 1), T: inverse temperature
     let power = match linear.transform {
         Transform::Half => 0.5,
@@ -356,10 +373,13 @@ fn gain(builder: &mut Builder, linear: &Linear<'_>) {
 }
 
 /// Writes the cosine similarities to the class means.
-fn similarities(builder: &mut Builder, head: &Head, dim: usize) {
+fn similarities(builder: &mut Builder, head: &Head) -> Result<(), ExportError> {
     let classes = head.class_count();
+    let first = head.linear()?.first;
+    let dim = head.dim() - first;
     let mut means = vec![0.0f64; classes * dim];
     for (class, sample) in head.samples() {
+        let sample = sample.last(dim);
         let length = sample.iter().map(|x| f64::from(x).powi(2)).sum::<f64>().sqrt().max(1e-15);
         let mean = &mut means[class.index() * dim..][..dim];
         mean.iter_mut().zip(sample.iter()).for_each(|(m, x)| *m += f64::from(x) / length);
@@ -371,8 +391,10 @@ fn similarities(builder: &mut Builder, head: &Head, dim: usize) {
     }
     let means = transposed(&rows, classes, dim);
     let means = builder.floats("head.means", &[dim as i64, classes as i64], &means);
-    builder.node("Div", &["embedding", "head.length"], "head.unit");
+    let read = if first == 0 { "embedding" } else { READ };
+    builder.node("Div", &[read, "head.length"], "head.unit");
     builder.node("MatMul", &["head.unit", &means], "similarity");
+    Ok(())
 }
 
 fn transposed(rows: &[f32], classes: usize, dim: usize) -> Vec<f32> {

@@ -1,6 +1,6 @@
 //! `offshoot report`.
 
-use offshoot::{ClassId, Head, Recipe};
+use offshoot::{AskError, ClassId, Head, HeadKind, Recipe};
 use serde_json::{Value, json};
 
 use crate::args::ReportArgs;
@@ -40,6 +40,9 @@ pub(super) fn run(args: &ReportArgs) -> Result<(), CommandError> {
             );
         }
     }
+    if !head.parts().is_single() {
+        println!("  {}", parts(&head)?);
+    }
     let width = classes.iter().map(|(_, name)| name.chars().count()).max().unwrap_or(0);
     for ((own, name), count) in classes.iter().zip(counts) {
         let row: Vec<String> =
@@ -50,6 +53,26 @@ pub(super) fn run(args: &ReportArgs) -> Result<(), CommandError> {
         println!("  {advice}");
     }
     Ok(())
+}
+
+/// Describes what the head reads of an embedding of several parts, with the reason.
+pub(super) fn parts(head: &Head) -> Result<String, CommandError> {
+    let all = head.parts().dim();
+    let last = head.parts().last();
+    let reads = match head.reads_all()? {
+        true => format!("reads all {all} values of an embedding"),
+        false => format!("reads the last {last} of {all} values of an embedding"),
+    };
+    Ok(match head.part_errors()? {
+        Some(found) => format!(
+            "{reads}: held-out error {:.3} on the last part, {:.3} on all (t {:.1})",
+            found.last, found.all, found.t
+        ),
+        None if matches!(head.kind(), HeadKind::NearestMean | HeadKind::Knn) => {
+            format!("{reads}: {} has no choice", head.kind())
+        }
+        None => format!("{reads}: too few samples to choose, teach 4 of each class"),
+    })
 }
 
 fn as_json(
@@ -71,6 +94,7 @@ fn as_json(
         "package": package,
         "kind": kind,
         "chosen": chosen.kind.name(),
+        "parts": (!head.parts().is_single()).then(|| parts_json(head)).transpose()?,
         "classes": rows.collect::<Vec<_>>(),
         "asked": report.asked(),
         "right": report.right(),
@@ -78,5 +102,18 @@ fn as_json(
         "interval": accuracy.map(|_| [report.interval().low, report.interval().high]),
         "calibration_error": report.calibration_error(),
         "advice": report.advice().map(|advice| advice.to_string()).collect::<Vec<_>>(),
+    }))
+}
+
+/// Returns what the head reads of an embedding of several parts.
+fn parts_json(head: &Head) -> Result<Value, AskError> {
+    let errors = head.part_errors()?;
+    Ok(json!({
+        "values": head.parts().dim(),
+        "last": head.parts().last(),
+        "reads_all": head.reads_all()?,
+        "last_error": errors.map(|found| found.last),
+        "all_error": errors.map(|found| found.all),
+        "t": errors.map(|found| found.t),
     }))
 }

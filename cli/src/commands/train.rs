@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use offshoot::{Advice, Head, Limits, Report, View};
+use offshoot::{Advice, Head, Limits, Parts, Report, View};
 use offshoot_convert::report::bytes;
 use offshoot_core::head::HeadError;
 use offshoot_device::Machine;
@@ -34,7 +34,7 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), CommandError> {
     let (mut picks, _) = Draws::new(args.seed, 0).split(&train.labels, data.classes.len(), shots);
     picks.sort_unstable();
     let room = args.keep.map_or(picks.len(), |keep| keep.saturating_mul(data.classes.len()));
-    tell_room(args, data.classes.len(), room.min(picks.len()), extractor.embedding_dim())?;
+    tell_room(args, data.classes.len(), room.min(picks.len()), extractor.parts())?;
     let start = Instant::now();
     let spinner = spinner(format!("fit {} {kind}", picks.len()));
     let head = teach(args.head, &extractor, &data.classes, &train, &picks, room)
@@ -43,7 +43,7 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), CommandError> {
     spinner.finish_and_clear();
     let head = head?;
     head.save(&args.output)?;
-    let memory = head.limits().bytes(head.kind(), head.dim())?;
+    let memory = head.limits().bytes_for(head.kind(), head.parts())?;
     let chosen = head.chosen()?;
     println!(
         "{}: {} on {} {kind} of {} classes, {} kept, trained in {:.1} ms; {} in memory, {} saved",
@@ -60,6 +60,9 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), CommandError> {
         bytes(memory),
         bytes(head.encoded_len()),
     );
+    if !head.parts().is_single() {
+        println!("  {}", super::report::parts(&head)?);
+    }
     let is_alone = data.classes.len() == 1;
     let report = head.report()?;
     // With a single class every sample is right.
@@ -126,9 +129,9 @@ fn tell_room(
     args: &TrainArgs,
     classes: usize,
     samples: usize,
-    dim: usize,
+    parts: Parts,
 ) -> Result<(), CommandError> {
-    let needed = check_room(args, classes, samples, dim, Machine::default().available())?;
+    let needed = check_room(args, classes, samples, parts, Machine::default().available())?;
     if needed >= LARGE {
         eprintln!(
             "the head takes {} of memory for training; --keep N stores N samples per class",
@@ -144,7 +147,7 @@ fn check_room(
     args: &TrainArgs,
     classes: usize,
     samples: usize,
-    dim: usize,
+    parts: Parts,
     available: Option<u64>,
 ) -> Result<usize, CommandError> {
     let path = args.data.clone();
@@ -157,7 +160,7 @@ fn check_room(
     let Ok(most) = u16::try_from(samples) else {
         return Err(CommandError::TooFew { path, what });
     };
-    let needed = match (Limits { classes, samples: most }).bytes(args.head, dim) {
+    let needed = match (Limits { classes, samples: most }).bytes_for(args.head, parts) {
         Ok(needed) => needed,
         Err(HeadError::TooLarge { .. }) => return Err(CommandError::TooFew { path, what }),
         // Other errors are reported when the head is created.
@@ -185,13 +188,18 @@ mod tests {
             Cli::try_parse_from(["offshoot", "train", "p.offshoot", "digits", "-o", "d.head"])
                 .unwrap();
         let Command::Train(args) = cli.command else { panic!("train") };
-        check_room(&args, 10, 20_000, 1280, None).unwrap();
-        let needed = check_room(&args, 10, 60_000, 1280, None).unwrap();
-        let error = check_room(&args, 10, 1_000_000, 1280, None).unwrap_err().to_string();
-        assert!(error.starts_with("digits: ") && error.contains("--keep N"), "{error}");
-        assert_eq!(check_room(&args, 10, 60_000, 1280, Some(needed as u64)).unwrap(), needed);
+        check_room(&args, 10, 20_000, Parts::single(1280), None).unwrap();
+        let needed = check_room(&args, 10, 60_000, Parts::single(1280), None).unwrap();
         let error =
-            check_room(&args, 10, 60_000, 1280, Some(needed as u64 - 1)).unwrap_err().to_string();
+            check_room(&args, 10, 1_000_000, Parts::single(1280), None).unwrap_err().to_string();
+        assert!(error.starts_with("digits: ") && error.contains("--keep N"), "{error}");
+        assert_eq!(
+            check_room(&args, 10, 60_000, Parts::single(1280), Some(needed as u64)).unwrap(),
+            needed
+        );
+        let error = check_room(&args, 10, 60_000, Parts::single(1280), Some(needed as u64 - 1))
+            .unwrap_err()
+            .to_string();
         assert!(
             error.contains("of memory, this machine has ") && error.contains("--keep N"),
             "{error}"

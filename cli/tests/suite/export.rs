@@ -110,6 +110,14 @@ fn of_embeddings_of_length_1_too() {
     answers_alike(&taught(&["--l2"]), &[HeadKind::Auto, HeadKind::Ridge], true);
 }
 
+#[test]
+fn of_embeddings_of_several_parts_too() {
+    let folder = taught(&["--parts", "auto"]);
+    let inspected = crate::common::ok(folder.path(), &["inspect", "eyes.offshoot"]);
+    assert!(inspected.contains("\n  parts "), "{inspected}");
+    answers_alike(&folder, &[HeadKind::Auto, HeadKind::NearestMean, HeadKind::Slda], false);
+}
+
 fn answers_alike(folder: &TempDir, kinds: &[HeadKind], unit_length: bool) {
     let path = |name: &str| folder.path().join(name);
     let mut extractor = Extractor::open(path("eyes.offshoot")).unwrap();

@@ -30,6 +30,7 @@ mod messy;
 mod mutants;
 mod numbers;
 mod oracle;
+mod parts;
 mod preset;
 mod pull;
 mod quantizer;

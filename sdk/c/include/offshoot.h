@@ -443,9 +443,29 @@ typedef struct {
     float similarity;
 } offshoot_answer;
 
+// Parts of a head's embeddings, and the choice between the last one and all.
+typedef struct {
+    // sizeof(offshoot_parts).
+    uint32_t size;
+    // Number of values of an embedding.
+    uint32_t dim;
+    // Number of values of its last part; dim if it is not divided.
+    uint32_t last;
+    // 1 if the answers depend on all values, 0 if on the last part alone.
+    uint32_t reads_all;
+    // 1 if the errors decided; 0 if there was no choice, or too few samples for one.
+    uint32_t chosen;
+    // Mean squared held-out error on the last part.
+    float last_error;
+    // Mean squared held-out error on all values.
+    float all_error;
+    // Statistic of the paired t-test of these errors; positive if all values are better.
+    float t;
+} offshoot_parts;
+
 // Numbers of a linear head besides its weights and biases.
 //
-// The score of a class for an embedding x is gain * (its weights . x) + inverse_temperature * its
+// The score of a class for the values x of an embedding from first on is gain * (its weights . x) + inverse_temperature * its
 // bias. With r = |x| / mean_length, gain * |x| is inverse_temperature times r (raw), its square
 // root (half), its fourth root (quarter) or 1 (unit). Probabilities are the softmax of the scores,
 // times the probability that it is known: 1 / (1 + exp(-known_slope * cosine - known_offset)).
@@ -464,6 +484,9 @@ typedef struct {
     float known_slope;
     // Offset of these log odds.
     float known_offset;
+    // First value of an embedding that the head reads: above 0 if it reads the last part of
+    // several.
+    uint32_t first;
 } offshoot_linear;
 
 // Results of the held-out samples.
@@ -696,6 +719,9 @@ offshoot_status offshoot_head_similarity(offshoot_head head,
                                          float *similarity,
                                          float *threshold);
 
+// Tells the parts of a fitted head's embeddings, and which of them it reads.
+offshoot_status offshoot_head_parts(offshoot_head head, offshoot_parts *parts);
+
 // Writes the contribution of each dimension of an embedding to the log odds of a class against
 // another to `out`, of `dim` floats; tells that of the bias, which may be null. Their sum is the
 // log odds.
@@ -707,8 +733,9 @@ offshoot_status offshoot_head_contributions(offshoot_head head,
                                             size_t capacity,
                                             float *bias);
 
-// Writes the weights and biases of a linear head, to compute its answers elsewhere: `dim` weights
-// for each class in turn, and a bias for each class, minus infinity for one without samples.
+// Writes the weights and biases of a linear head, to compute its answers elsewhere: `dim - first`
+// weights for each class in turn, and a bias for each class, minus infinity for one without
+// samples.
 //
 // Capacities are in floats.
 offshoot_status offshoot_head_linear(offshoot_head head,

@@ -533,7 +533,15 @@ public:
         out.bias.resize(found.classes);
         check(offshoot_head_linear(handle(), &out.numbers, out.weights.data(), out.weights.size(),
                                    out.bias.data(), out.bias.size()));
+        out.weights.resize(found.classes * (found.dim - out.numbers.first));
         return out;
+    }
+
+    /// Parts of the embeddings, and which of them a fitted head reads.
+    offshoot_parts parts() const {
+        auto parts = sized<offshoot_parts>();
+        check(offshoot_head_parts(handle(), &parts));
+        return parts;
     }
 
     /// How the head answers its own samples, each held out in turn.

@@ -42,6 +42,7 @@ pub(crate) struct Extractor {
     settings: Settings,
     pub id: offshoot::PackageId,
     pub dim: usize,
+    last_part: usize,
 }
 
 /// Outcome of ``Extractor.verify``.
@@ -155,8 +156,9 @@ impl Extractor {
         };
         let id = inner.id();
         let dim = inner.embedding_dim();
+        let last_part = inner.parts().last();
         let source = package.clone().unbind();
-        Ok(Self { inner: Mutex::new(inner), source, settings, id, dim })
+        Ok(Self { inner: Mutex::new(inner), source, settings, id, dim, last_part })
     }
 
     /// Computes the embedding of an image, or of several.
@@ -257,6 +259,12 @@ impl Extractor {
     #[getter]
     fn dim(&self) -> usize {
         self.dim
+    }
+
+    /// Number of values of the last of the embedding's parts; ``dim`` if it is not divided.
+    #[getter]
+    fn last_part(&self) -> usize {
+        self.last_part
     }
 
     /// Digest that binds heads to this package: 64 hexadecimal digits.

@@ -72,6 +72,12 @@ impl Extractor {
         self.inner.embedding_dim()
     }
 
+    /// Number of values of the last of the embedding's parts; all if it is not divided.
+    #[wasm_bindgen(getter, js_name = lastPart)]
+    pub fn last_part(&self) -> usize {
+        self.inner.parts().last()
+    }
+
     /// Digest that binds heads to this package, in hexadecimal.
     #[wasm_bindgen(getter)]
     pub fn id(&self) -> String {

@@ -40,7 +40,13 @@ export interface Recipe { kind: HeadKind; transform: string; inverseL2: number }
 export interface Answer {
   known: boolean; class: number; name: string; confidence: number; margin: number; similarity?: number;
 }
+export interface PartErrors {
+  /** Mean squared held-out error on the last part, and on all values; statistic of a paired t-test. */
+  last: number; all: number; t: number;
+}
 export interface Linear {
+  /** First value of an embedding that the head reads. */
+  first: number;
   weights: Float32Array; bias: Float32Array; transform: string; meanLength: number;
   inverseTemperature: number; known?: { slope: number; offset: number };
 }

@@ -64,7 +64,7 @@ unsafe impl Versioned for Answer {}
 
 /// Numbers of a linear head besides its weights and biases.
 ///
-/// The score of a class for an embedding x is gain * (its weights . x) + inverse_temperature * its
+/// The score of a class for the values x of an embedding from first on is gain * (its weights . x) + inverse_temperature * its
 /// bias. With r = |x| / mean_length, gain * |x| is inverse_temperature times r (raw), its square
 /// root (half), its fourth root (quarter) or 1 (unit). Probabilities are the softmax of the scores,
 /// times the probability that it is known: 1 / (1 + exp(-known_slope * cosine - known_offset)).
@@ -85,10 +85,38 @@ pub struct Linear {
     pub known_slope: f32,
     /// Offset of these log odds.
     pub known_offset: f32,
+    /// First value of an embedding that the head reads: above 0 if it reads the last part of
+    /// several.
+    pub first: u32,
 }
 
 // SAFETY: numbers, the size first.
 unsafe impl Versioned for Linear {}
+
+/// Parts of a head's embeddings, and the choice between the last one and all.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct Parts {
+    /// sizeof(offshoot_parts).
+    pub size: u32,
+    /// Number of values of an embedding.
+    pub dim: u32,
+    /// Number of values of its last part; dim if it is not divided.
+    pub last: u32,
+    /// 1 if the answers depend on all values, 0 if on the last part alone.
+    pub reads_all: u32,
+    /// 1 if the errors decided; 0 if there was no choice, or too few samples for one.
+    pub chosen: u32,
+    /// Mean squared held-out error on the last part.
+    pub last_error: f32,
+    /// Mean squared held-out error on all values.
+    pub all_error: f32,
+    /// Statistic of the paired t-test of these errors; positive if all values are better.
+    pub t: f32,
+}
+
+// SAFETY: numbers, the size first.
+unsafe impl Versioned for Parts {}
 
 /// Fits a head to its samples, unless nothing has changed since the last fit. Takes milliseconds;
 /// `fit` may be null.
@@ -202,6 +230,28 @@ pub extern "C" fn offshoot_head_similarity(
     })
 }
 
+/// Tells the parts of a fitted head's embeddings, and which of them it reads.
+#[unsafe(no_mangle)]
+pub extern "C" fn offshoot_head_parts(head: HeadHandle, parts: Out<Parts>) -> Status {
+    guard(|| {
+        let record = parts.record("parts")?;
+        HEADS.read(head.id, |head| {
+            let errors = head.part_errors()?;
+            record.put(&Parts {
+                size: 0,
+                dim: head.parts().dim() as u32,
+                last: head.parts().last() as u32,
+                reads_all: head.reads_all()?.into(),
+                chosen: errors.is_some().into(),
+                last_error: errors.map_or(0.0, |found| found.last),
+                all_error: errors.map_or(0.0, |found| found.all),
+                t: errors.map_or(0.0, |found| found.t),
+            });
+            Ok(())
+        })
+    })
+}
+
 /// Writes the contribution of each dimension of an embedding to the log odds of a class against
 /// another to `out`, of `dim` floats; tells that of the bias, which may be null. Their sum is the
 /// log odds.
@@ -230,8 +280,9 @@ pub extern "C" fn offshoot_head_contributions(
     })
 }
 
-/// Writes the weights and biases of a linear head, to compute its answers elsewhere: `dim` weights
-/// for each class in turn, and a bias for each class, minus infinity for one without samples.
+/// Writes the weights and biases of a linear head, to compute its answers elsewhere: `dim - first`
+/// weights for each class in turn, and a bias for each class, minus infinity for one without
+/// samples.
 ///
 /// Capacities are in floats.
 #[unsafe(no_mangle)]
@@ -263,6 +314,7 @@ pub extern "C" fn offshoot_head_linear(
                 rejects: found.known.is_some().into(),
                 known_slope: found.known.map_or(0.0, |odds| odds.slope),
                 known_offset: found.known.map_or(0.0, |odds| odds.offset),
+                first: found.first as u32,
             });
             Ok(())
         })

@@ -89,7 +89,16 @@ impl Limits {
     ///
     /// Those of [`Limits::words`].
     pub const fn bytes(self, kind: HeadKind, dim: usize) -> Result<usize, HeadError> {
-        match self.words(kind, dim) {
+        self.bytes_for(kind, Parts::single(dim))
+    }
+
+    /// Length of [`Limits::words_for`] in bytes.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Limits::words`].
+    pub const fn bytes_for(self, kind: HeadKind, parts: Parts) -> Result<usize, HeadError> {
+        match self.words_for(kind, parts) {
             Ok(words) => Ok(words * 4),
             Err(error) => Err(error),
         }

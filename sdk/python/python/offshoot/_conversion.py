@@ -38,6 +38,7 @@ def convert(
     labels: Optional[Sequence[object]] = None,
     *,
     cut: Union[str, Sequence[str], None] = None,
+    parts: Union[str, Sequence[str], None] = None,
     pool: str = "avg",
     precision: str = "int8",
     size: Optional["tuple[int, int]"] = None,
@@ -60,7 +61,8 @@ def convert(
     ``model`` is a path, or the bytes of the file. ``samples`` are a hundred images or so as the
     device will see them, each anything ``Extractor.embed`` takes; texts for a language backbone.
     With ``labels``, one per image, the report has the held-out accuracy of a head on the new
-    package, ``held_out``. Options are those of the command ``offshoot convert``. ``output`` writes
+    package, ``held_out``. Options are those of the command ``offshoot convert``: ``parts`` is
+    ``"auto"`` or names of tensors. ``output`` writes
     the package to a file. ``progress`` is called with the stage and its finished share; what it
     raises ends the conversion, as Ctrl-C does.
 
@@ -85,6 +87,8 @@ def convert(
     }
     if cut is not None:
         words["cut"] = cut
+    if parts is not None:
+        words["parts"] = parts
     kept = list(samples)
     if labels is not None and len(labels) != len(kept):
         raise ValueError(f"{len(labels)} labels of {len(kept)} samples")

@@ -62,7 +62,8 @@ impl Recipe {
 
 /// Numbers of a linear head, to compute its answers elsewhere.
 ///
-/// The score of class ``c`` is ``gain(norm(x)) * (weights[c] @ x) + bias[c]``, where ``gain(n)`` is
+/// The score of class ``c`` for the values ``x`` of an embedding from ``first`` on is
+/// ``gain(norm(x)) * (weights[c] @ x) + bias[c]``, where ``gain(n)`` is
 /// ``inverse_temperature * stretch(n / mean_length) / n``, and ``stretch(r)`` is ``r`` for the
 /// transform ``"raw"``, ``r ** 0.5`` for ``"half"``, ``r ** 0.25`` for ``"quarter"`` and 1 for
 /// ``"unit"``. Probabilities are the softmax of the scores, times the probability that the
@@ -71,6 +72,7 @@ impl Recipe {
 #[pyclass(frozen, module = "offshoot")]
 pub(crate) struct Linear {
     weights: Array2<f32>,
+    first: usize,
     bias: Array1<f32>,
     transform: offshoot::Transform,
     mean_length: f32,
@@ -80,7 +82,13 @@ pub(crate) struct Linear {
 
 #[pymethods]
 impl Linear {
-    /// Weights, float32 of shape ``(classes, d)``.
+    /// First value of an embedding that the head reads: above 0 if it reads the last part of several.
+    #[getter]
+    fn first(&self) -> usize {
+        self.first
+    }
+
+    /// Weights, float32 of shape ``(classes, d - first)``.
     #[getter]
     fn weights<'py>(&self, py: Python<'py>) -> Bound<'py, numpy::PyArray2<f32>> {
         self.weights.clone().into_pyarray(py)
@@ -246,15 +254,35 @@ impl Head {
     fn linear(&self, py: Python<'_>) -> Outcome<Linear> {
         self.fitted(py, |head| {
             let linear = head.linear()?;
-            let shape = (head.class_count(), head.dim());
+            let shape = (head.class_count(), head.dim() - linear.first);
             Ok(Linear {
                 weights: crate::embedding::matrix(linear.weights.to_vec(), shape)?,
+                first: linear.first,
                 bias: linear.bias().collect(),
                 transform: linear.transform,
                 mean_length: linear.mean_length,
                 inverse_temperature: linear.inverse_temperature,
                 known: linear.known.map(|odds| (odds.slope, odds.offset)),
             })
+        })
+    }
+
+    /// Returns ``True`` if the answers depend on all values of an embedding, ``False`` if on the last
+    /// of its parts alone (``convert(parts=...)``).
+    ///
+    /// Raises ``HeadError`` without samples.
+    fn reads_all(&self, py: Python<'_>) -> Outcome<bool> {
+        self.fitted(py, |head| Ok(head.reads_all()?))
+    }
+
+    /// Returns the errors by which the parts were chosen: the mean squared held-out error on the last
+    /// part, that on all values, and the statistic of a paired t-test. ``None`` if there was no
+    /// choice, or too few samples for one.
+    ///
+    /// Raises ``HeadError`` without samples.
+    fn part_errors(&self, py: Python<'_>) -> Outcome<Option<(f32, f32, f32)>> {
+        self.fitted(py, |head| {
+            Ok(head.part_errors()?.map(|found| (found.last, found.all, found.t)))
         })
     }
 

@@ -150,6 +150,7 @@ impl Head {
         let linear = self.0.linear()?;
         let bias: Vec<f32> = linear.bias().collect();
         let fields = Fields::new()
+            .with("first", linear.first)
             .with("weights", Float32Array::from(linear.weights))
             .with("bias", Float32Array::from(&bias[..]))
             .with("transform", name_of(&TRANSFORMS, &linear.transform))
@@ -158,6 +159,27 @@ impl Head {
         let Some(odds) = linear.known else { return Ok(fields.done()) };
         let known = Fields::new().with("slope", odds.slope).with("offset", odds.offset);
         Ok(fields.with("known", known.done()).done())
+    }
+
+    /// Returns true if the answers depend on all values of an embedding, false if on the last of its
+    /// parts alone.
+    ///
+    /// # Errors
+    /// No samples; a head that is not fitted.
+    #[wasm_bindgen(js_name = readsAll)]
+    pub fn reads_all(&self) -> Outcome<bool> {
+        Ok(self.0.reads_all()?)
+    }
+
+    /// Returns the held-out errors by which the parts were chosen; undefined if there was no choice.
+    ///
+    /// # Errors
+    /// No samples; a head that is not fitted.
+    #[wasm_bindgen(js_name = partErrors, unchecked_return_type = "PartErrors | undefined")]
+    pub fn part_errors(&self) -> Outcome<JsValue> {
+        let Some(found) = self.0.part_errors()? else { return Ok(JsValue::UNDEFINED) };
+        let fields = Fields::new().with("last", found.last).with("all", found.all);
+        Ok(fields.with("t", found.t).done())
     }
 
     /// Returns the result of the held-out samples: accuracy, confusions, advice.

@@ -266,8 +266,8 @@ fn kernels(machine: &Machine) -> Check {
 fn memory(machine: &Machine, extractor: &Extractor) -> Option<Check> {
     let available = machine.available()?;
     let memory = extractor.memory();
-    let dim = extractor.embedding_dim();
-    let head = crate::limits().bytes(offshoot::HeadKind::Auto, dim).unwrap_or(usize::MAX);
+    let head = crate::limits().bytes_for(offshoot::HeadKind::Auto, extractor.parts());
+    let head = head.unwrap_or(usize::MAX);
     let needed = [memory.arena, memory.packed, memory.package, head];
     let needed = needed.into_iter().fold(0, usize::saturating_add);
     let found =

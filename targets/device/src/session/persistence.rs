@@ -104,7 +104,7 @@ impl Memory {
         limits: Limits,
     ) -> Result<(Self, Option<Head>), MemoryError> {
         let path = path.as_ref();
-        let most = limits.most_encoded(extractor.embedding_dim());
+        let most = limits.most_encoded_for(extractor.parts());
         let now = size(most).ok_or_else(|| MemoryError::new(path, Cause::TooLarge(most)))?;
         let before = size(most_before(limits, extractor.embedding_dim()));
         let medium = match (FileMedium::open(path, now), before) {
