@@ -92,7 +92,7 @@ pub fn export(package: &Package<'_>, head: &Head) -> Result<Vec<u8>, ExportError
     let classes = head.class_count() as i64;
     let metadata = metadata(package, head)?;
     let known = probabilities(&mut builder, head)?;
-    similarities(&mut builder, head)?;
+    similarities(&mut builder, head);
     joint(&mut builder, known);
     let outputs = [("embedding", dim), ("probabilities", classes), ("similarity", classes)];
     let shape = graph.tensor(Graph::INPUT).shape;
@@ -299,32 +299,29 @@ fn probabilities(builder: &mut Builder, head: &Head) -> Result<Option<KnownOdds>
         other => other?,
     };
     let dim = dim - linear.first;
-    let read = read(builder, linear.first);
-    gain(builder, &linear, read);
+    let read = last(builder, linear.first, "head.values");
+    gain(builder, &linear, &read);
     let weights = transposed(linear.weights, classes, dim);
     let bias: Vec<f32> = linear.bias().map(|b| b.max(f32::MIN)).collect();
     let weights = builder.floats("head.weights", &[dim as i64, classes as i64], &weights);
     let bias = builder.floats("head.bias", &[classes as i64], &bias);
-    builder.node("Mul", &[read, "head.gain"], "head.feature");
+    builder.node("Mul", &[&read, "head.gain"], "head.feature");
     builder.node("MatMul", &["head.feature", &weights], "head.products");
     builder.node("Add", &["head.products", &bias], "head.scores");
     builder.softmax("head.scores", "head.classes");
     Ok(linear.known)
 }
 
-/// Name of the last part of an embedding, where the head reads nothing else.
-const READ: &str = "head.read";
-
-/// Writes the values of an embedding that the head reads; returns their name.
-fn read(builder: &mut Builder, first: usize) -> &'static str {
+/// Writes the values of an embedding from `first` on as `name`; returns their name.
+fn last(builder: &mut Builder, first: usize, name: &str) -> String {
     if first == 0 {
-        return "embedding";
+        return "embedding".to_string();
     }
-    let from = builder.longs("head.first", &[first as i64]);
-    let to = builder.longs("head.end", &[i64::MAX]);
-    let axes = builder.longs("head.axis", &[1]);
-    builder.node("Slice", &["embedding", &from, &to, &axes], READ);
-    READ
+    let from = builder.longs(&format!("{name}.from"), &[first as i64]);
+    let to = builder.longs(&format!("{name}.to"), &[i64::MAX]);
+    let axes = builder.longs(&format!("{name}.axes"), &[1]);
+    builder.node("Slice", &["embedding", &from, &to, &axes], name);
+    name.to_string()
 }
 
 /// Writes the probability of each class times the probability that it is known, by the nearest
@@ -373,10 +370,9 @@ fn gain(builder: &mut Builder, linear: &Linear<'_>, read: &str) {
 }
 
 /// Writes the cosine similarities to the class means.
-fn similarities(builder: &mut Builder, head: &Head) -> Result<(), ExportError> {
+fn similarities(builder: &mut Builder, head: &Head) {
     let classes = head.class_count();
-    let first = head.linear()?.first;
-    let dim = head.dim() - first;
+    let dim = head.parts().last();
     let mut means = vec![0.0f64; classes * dim];
     for (class, sample) in head.samples() {
         let sample = sample.last(dim);
@@ -391,10 +387,10 @@ fn similarities(builder: &mut Builder, head: &Head) -> Result<(), ExportError> {
     }
     let means = transposed(&rows, classes, dim);
     let means = builder.floats("head.means", &[dim as i64, classes as i64], &means);
-    let read = if first == 0 { "embedding" } else { READ };
-    builder.node("Div", &[read, "head.length"], "head.unit");
-    builder.node("MatMul", &["head.unit", &means], "similarity");
-    Ok(())
+    let last = last(builder, head.dim() - dim, "last.values");
+    length(builder, &last, "last");
+    builder.node("Div", &[&last, "last.length"], "last.unit");
+    builder.node("MatMul", &["last.unit", &means], "similarity");
 }
 
 fn transposed(rows: &[f32], classes: usize, dim: usize) -> Vec<f32> {

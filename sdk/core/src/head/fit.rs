@@ -61,16 +61,10 @@ const CLEAR: f32 = 2.5;
 /// Bit of the samples that the most likely recipe gets right, after the bits of its rivals.
 const EXPECTED: u32 = 1 << RIVALS.len();
 
-/// Fits the head by `recipe`, or by the recipe that the samples choose if it is `Auto`.
-pub(super) fn fit(
-    recipe: Recipe,
-    false_rejection_rate: f32,
-    choice: Choice,
-    kept: Kept<'_>,
-    work: Work<'_>,
-) -> Fitted {
+/// Finds the boundary between known and unknown, and writes the norms of the classes' sums.
+pub(super) fn border(false_rejection_rate: f32, kept: Kept<'_>, work: Work<'_>) -> Border {
     let mut task = Task::new(kept, work);
-    let Task { owners, mean_length, .. } = task;
+    let owners = task.owners;
     nearest_mean::lengths(&kept, owners, task.work.norms);
     // Samples selected by a full head lie nearer to the mean of all samples seen than new ones.
     // With the mean of the kept samples the bound errs in favour of the known.
@@ -78,11 +72,23 @@ pub(super) fn fit(
         nearest_mean::leave_one_out(k, false, s, w)
     });
     let Work { held_out, norms, counts, similarities, .. } = &mut task.work;
-    let border = Border::find(
+    Border::find(
         false_rejection_rate,
         &Taught { kept, owners, held_out, norms, counts },
         similarities,
-    );
+    )
+}
+
+/// Fits the head by `recipe`, or by the recipe that the samples choose if it is `Auto`.
+pub(super) fn fit(
+    recipe: Recipe,
+    choice: Choice,
+    border: Border,
+    kept: Kept<'_>,
+    work: Work<'_>,
+) -> Fitted {
+    let mut task = Task::new(kept, work);
+    let Task { owners, mean_length, .. } = task;
     let (recipe, fit) = match recipe.kind {
         HeadKind::Auto => task.choose(),
         _ => (recipe, task.solve(&recipe)),

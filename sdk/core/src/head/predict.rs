@@ -41,8 +41,10 @@ impl<M: Memory> Head<M> {
         let choice = self.choose();
         let recipe = self.recipe;
         let false_rejection_rate = self.false_rejection_rate;
+        let (kept, work) = self.view(View::Last);
+        let border = fit::border(false_rejection_rate, kept, work);
         let (kept, work) = self.view(choice.view);
-        let fitted = fit::fit(recipe, false_rejection_rate, choice, kept, work);
+        let fitted = fit::fit(recipe, choice, border, kept, work);
         self.fitted = Some(fitted);
         Ok(fitted.fit)
     }
@@ -97,6 +99,13 @@ impl<M: Memory> Head<M> {
 
     /// Checks an embedding, and restricts it to what the fit reads.
     fn query<'q>(&self, embedding: Embedding<'q>) -> Result<(Query<'q>, Fitted), AskError> {
+        let fitted = self.checked(embedding)?;
+        let dim = self.layout.dim_of(fitted.choice.view);
+        Ok((Query::new(embedding.last(dim)), fitted))
+    }
+
+    /// Checks an embedding; returns the last fit.
+    fn checked(&self, embedding: Embedding<'_>) -> Result<Fitted, AskError> {
         let found = embedding.len();
         let needed = self.layout.dim;
         if found != needed {
@@ -105,15 +114,14 @@ impl<M: Memory> Head<M> {
         if let Some(index) = embedding.first_non_finite() {
             return Err(AskError::NotFinite { index });
         }
-        let fitted = self.fitted()?;
-        let dim = self.layout.dim_of(fitted.choice.view);
-        Ok((Query::new(embedding.last(dim)), fitted))
+        self.fitted()
     }
 
     /// Classifies `embedding`.
     ///
     /// Takes a product with every class, two unless [`Head::set_false_rejection_rate`] turned
-    /// unknown answers off; k-NN one with every sample. Stack: 256 bytes for up to 64 classes, 4
+    /// unknown answers off; k-NN one with every sample. Of an embedding of several parts the last
+    /// one decides that it is unknown, whatever the class depends on. Stack: 256 bytes for up to 64 classes, 4
     /// KiB for more.
     ///
     /// # Errors
@@ -121,23 +129,24 @@ impl<M: Memory> Head<M> {
     /// [`AskError`] if the head has no samples or is not fitted to them, or for an embedding of
     /// another dimension or with a value that is not finite.
     pub fn classify(&self, embedding: Embedding<'_>) -> Result<Answer, AskError> {
-        let (query, fitted) = self.query(embedding)?;
+        let fitted = self.checked(embedding)?;
         if self.classes > FEW_CLASSES {
-            return Ok(self.answer_of_many(&query, &fitted));
+            return Ok(self.answer_of_many(embedding, &fitted));
         }
         let mut scores = [0.0; FEW_CLASSES];
-        Ok(self.answer(&query, &fitted, &mut scores[..self.classes]))
+        Ok(self.answer(embedding, &fitted, &mut scores[..self.classes]))
     }
 
     #[inline(never)]
-    fn answer_of_many(&self, query: &Query<'_>, fitted: &Fitted) -> Answer {
+    fn answer_of_many(&self, embedding: Embedding<'_>, fitted: &Fitted) -> Answer {
         let mut scores = [0.0; MAX_CLASSES as usize];
-        self.answer(query, fitted, &mut scores[..self.classes])
+        self.answer(embedding, fitted, &mut scores[..self.classes])
     }
 
     /// Computes the answer and, in `scores`, the probability of every class.
     #[inline(never)]
-    fn answer(&self, query: &Query<'_>, fitted: &Fitted, scores: &mut [f32]) -> Answer {
+    fn answer(&self, embedding: Embedding<'_>, fitted: &Fitted, scores: &mut [f32]) -> Answer {
+        let query = Query::new(embedding.last(self.layout.dim_of(fitted.choice.view)));
         let kept = self.kept().view(fitted.choice.view);
         let solved = self.solved(fitted);
         if fitted.recipe.kind == HeadKind::Knn {
@@ -153,7 +162,10 @@ impl<M: Memory> Head<M> {
         scores.iter_mut().for_each(|score| *score *= fitted.inverse_temperature);
         vector::softmax(scores);
         let Some(least) = fitted.border.least() else { return best(scores) };
-        let (nearest, score) = nearest_mean(query, &kept, solved.norms);
+        let (nearest, score) = match self.layout.dim_of(fitted.choice.view) > self.layout.last {
+            true => self.nearest(&Query::new(embedding.last(self.layout.last)), solved.norms),
+            false => self.nearest(&query, solved.norms),
+        };
         let known = fitted.border.known(score.0);
         scores.iter_mut().for_each(|score| *score *= known);
         if score < least {
@@ -177,12 +189,12 @@ impl<M: Memory> Head<M> {
         let found = out.len();
         let needed = self.classes;
         let out = out.get_mut(..needed).ok_or(AskError::TooShort { found, needed })?;
-        let (query, fitted) = self.query(embedding)?;
-        Ok(self.answer(&query, &fitted, out))
+        let fitted = self.checked(embedding)?;
+        Ok(self.answer(embedding, &fitted, out))
     }
 
     /// Returns the similarity of `embedding` with the nearest class mean, for any target
-    /// false-rejection rate, and the similarity below which it is unknown (`None`: nothing is, or
+    /// false-rejection rate (of its last part, if it has several), and the similarity below which it is unknown (`None`: nothing is, or
     /// there are too few samples).
     ///
     /// # Errors
@@ -192,10 +204,15 @@ impl<M: Memory> Head<M> {
         &self,
         embedding: Embedding<'_>,
     ) -> Result<(Similarity, Option<Similarity>), AskError> {
-        let (query, fitted) = self.query(embedding)?;
-        let kept = self.kept().view(fitted.choice.view);
-        let (_, score) = nearest_mean(&query, &kept, self.solved(&fitted).norms);
+        let fitted = self.checked(embedding)?;
+        let query = Query::new(embedding.last(self.layout.last));
+        let (_, score) = self.nearest(&query, self.solved(&fitted).norms);
         Ok((score, fitted.border.least()))
+    }
+
+    /// Returns the class whose mean is nearest by angle, of the last part of embeddings.
+    fn nearest(&self, query: &Query<'_>, norms: &[f32]) -> (ClassId, Similarity) {
+        nearest_mean(query, &self.kept().view(View::Last), norms)
     }
 
     /// Writes the contribution of each dimension of `embedding` to the log odds of `class` against

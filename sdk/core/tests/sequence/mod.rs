@@ -7,9 +7,9 @@
 mod model;
 
 use offshoot_core::head::{
-    AskError, ClassError, EditError, Head, HeadError, HeadKind, Limits, MAX_FALSE_REJECTION_RATE,
-    MAX_INVERSE_L2, MAX_NAME_BYTES, MIN_INVERSE_L2, MergeError, Parts, Recipe, SampleError,
-    Transform, WhenFull,
+    Answer, AskError, ClassError, EditError, Head, HeadError, HeadKind, Limits,
+    MAX_FALSE_REJECTION_RATE, MAX_INVERSE_L2, MAX_NAME_BYTES, MIN_INVERSE_L2, MergeError, Parts,
+    Recipe, SampleError, Transform, WhenFull,
 };
 use offshoot_core::package::PackageId;
 use offshoot_core::{Embedding, Quant, Scale};
@@ -373,7 +373,10 @@ impl Pair {
         if parts.is_single() || self.model.has_left_out() {
             return;
         }
-        let read = if reads_all { parts.dim() } else { parts.last() };
+        if reads_all {
+            return self.ask_of_all_parts(queries);
+        }
+        let read = parts.last();
         let mut plain = self.model.last(read).taught_in_one_go();
         let cut: Vec<Vec<f32>> =
             queries.iter().map(|query| query[query.len() - read..].to_vec()).collect();
@@ -392,6 +395,35 @@ impl Pair {
             assert_eq!((own.first, plain.first), (parts.dim() - read, 0));
             assert_eq!(bits(own.weights), bits(plain.weights));
         }
+    }
+
+    /// A head that reads all values classifies as one that knows no parts, and rejects as one that
+    /// knows nothing but the last part.
+    fn ask_of_all_parts(&mut self, queries: &[Vec<f32>]) {
+        let Model { parts, false_rejection_rate, .. } = self.model;
+        let mut all = self.model.last(parts.dim());
+        all.false_rejection_rate = 0.0;
+        let mut all = all.taught_in_one_go();
+        let mut last = self.model.last(parts.last()).taught_in_one_go();
+        all.fit().expect("there are samples");
+        last.fit().expect("there are samples");
+        let count = self.head.class_count();
+        let [mut found, mut class, mut known] = [(); 3].map(|()| vec![0.0; count]);
+        for query in queries {
+            let cut = Embedding::Float(&query[parts.dim() - parts.last()..]);
+            let query = Embedding::Float(query);
+            let answer = self.head.probabilities(query, &mut found).expect("fitted");
+            all.probabilities(query, &mut class).expect("fitted");
+            let rejected = last.probabilities(cut, &mut known).expect("fitted");
+            assert_eq!(self.head.similarity(query), last.similarity(cut));
+            let is_unknown = |answer| matches!(answer, Answer::Unknown { .. });
+            assert_eq!(is_unknown(answer), is_unknown(rejected), "{false_rejection_rate}");
+            let known: f32 = known.iter().sum();
+            for (found, class) in found.iter().zip(&class) {
+                assert!((found - class * known).abs() < 1e-4, "{found} not {class} * {known}");
+            }
+        }
+        assert_eq!(self.head.chosen(), all.chosen());
     }
 }
 

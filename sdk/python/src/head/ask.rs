@@ -67,8 +67,8 @@ impl Recipe {
 /// ``inverse_temperature * stretch(n / mean_length) / n``, and ``stretch(r)`` is ``r`` for the
 /// transform ``"raw"``, ``r ** 0.5`` for ``"half"``, ``r ** 0.25`` for ``"quarter"`` and 1 for
 /// ``"unit"``. Probabilities are the softmax of the scores, times the probability that the
-/// embedding is known: the logistic function of ``slope * cosine + offset`` of its cosine with the nearest
-/// class mean.
+/// embedding is known: the logistic function of ``slope * cosine + offset`` of the cosine of its last
+/// part with the nearest class mean.
 #[pyclass(frozen, module = "offshoot")]
 pub(crate) struct Linear {
     weights: Array2<f32>,

@@ -30,8 +30,8 @@ pub struct Linear<'a> {
     pub known: Option<KnownOdds>,
 }
 
-/// Log odds that an embedding is of a class at all: `slope * cosine + offset`, of its cosine with
-/// the nearest class mean.
+/// Log odds that an embedding is of a class at all: `slope * cosine + offset`, of its cosine (of its
+/// last part, if it has several) with the nearest class mean.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct KnownOdds {
