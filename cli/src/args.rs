@@ -38,9 +38,6 @@ pub use values::{FormatArg, PoolArg, PresetArg, RangesArg, RoundingArg, SwitchAr
 #[derive(Debug, Parser)]
 #[command(name = "offshoot", version, about, propagate_version = true)]
 pub struct Cli {
-    /// Process id of the parent: run as its sandboxed child (see `sandbox`).
-    #[arg(long, hide = true, value_name = "PARENT")]
-    pub inside: Option<u32>,
     /// Output of progress and colour.
     #[command(flatten)]
     pub output: OutputArgs,

@@ -157,24 +157,25 @@ impl Service {
         )
     }
 
-    /// Returns the systemd unit.
+    /// Returns the systemd unit: that of the Debian package with the program, the options, the network and
+    /// only the devices of this service.
     pub fn unit(&self) -> String {
         let (groups, devices) = self.needs();
         let arguments: Vec<String> = self.arguments().iter().map(|word| unit_word(word)).collect();
-        let allowed: String =
-            devices.iter().map(|device| format!("DeviceAllow={device} rw\n")).collect();
         let tasks = usize::from(self.threads) + OTHER_TASKS;
-        fill(
-            UNIT,
-            &[
-                ("PROGRAM", PROGRAM),
-                ("ARGUMENTS", &arguments.join(" ")),
-                ("GROUPS", &groups.join(" ")),
-                ("DEVICES", &allowed),
-                ("NETWORK", &self.network()),
-                ("TASKS", &tasks.to_string()),
-            ],
-        )
+        let own = |line: &str| match line.split_once('=').unwrap_or_default() {
+            _ if line.starts_with('#') => String::new(),
+            ("Documentation" | "EnvironmentFile", _) => String::new(),
+            ("ExecStart", _) => format!("ExecStart={PROGRAM} {}\n", arguments.join(" ")),
+            ("SupplementaryGroups", _) => format!("SupplementaryGroups={}\n", groups.join(" ")),
+            ("DeviceAllow", class) if !devices.contains(&class.trim_end_matches(" rw")) => {
+                String::new()
+            }
+            ("RestrictAddressFamilies", _) => self.network(),
+            ("TasksMax", _) => format!("TasksMax={tasks}\n"),
+            _ => format!("{line}\n"),
+        };
+        UNIT.lines().map(own).collect()
     }
 
     /// Checks that every argument fits into one line of a unit and of a script.
@@ -236,49 +237,9 @@ impl Service {
 /// Tasks besides the threads for the network: main loop, camera, web page, buttons.
 const OTHER_TASKS: usize = 32;
 
-/// Unit template. Temporary failures, such as a camera that is plugged in late, are retried
-/// forever; the service has only the permissions it needs.
-const UNIT: &str = "\
-[Unit]
-Description=Offshoot: a camera that is taught with buttons
-StartLimitIntervalSec=0
-
-[Service]
-ExecStart={{PROGRAM}} {{ARGUMENTS}}
-Restart=always
-RestartSec=2
-DynamicUser=yes
-StateDirectory=offshoot
-SupplementaryGroups={{GROUPS}}
-DevicePolicy=closed
-{{DEVICES}}CapabilityBoundingSet=
-NoNewPrivileges=yes
-ProtectSystem=strict
-ProtectHome=yes
-ProtectClock=yes
-ProtectHostname=yes
-ProtectKernelLogs=yes
-ProtectKernelModules=yes
-ProtectKernelTunables=yes
-ProtectControlGroups=yes
-ProtectProc=invisible
-PrivateTmp=yes
-{{NETWORK}}MemoryMax=60%
-TasksMax={{TASKS}}
-RestrictNamespaces=yes
-RestrictRealtime=yes
-RestrictSUIDSGID=yes
-LockPersonality=yes
-MemoryDenyWriteExecute=yes
-SystemCallArchitectures=native
-SystemCallFilter=@system-service
-SystemCallFilter=~@privileged @resources
-SystemCallErrorNumber=EPERM
-UMask=0077
-
-[Install]
-WantedBy=multi-user.target
-";
+/// Unit of the Debian package. Temporary failures, such as a camera that is plugged in late, are
+/// retried forever; the service has only the permissions it needs.
+const UNIT: &str = include_str!("../../targets/board/debian/service");
 
 const INSTALL: &str = r#"set -eu
 cd "$(dirname "$0")"
@@ -506,6 +467,32 @@ mod tests {
     fn a_unit_limits_memory_and_threads() {
         let unit = Service { threads: 4, ..service() }.unit();
         assert!(unit.contains("\nMemoryMax=60%\nTasksMax=36\n"), "{unit}");
+    }
+
+    /// The unit of the Debian package has every line that a deployed one differs in, and no other
+    /// differs.
+    #[test]
+    fn a_unit_is_that_of_the_debian_package_but_for_its_own_lines() {
+        let unit = at_loopback().unit();
+        let keys = [
+            "#",
+            "Documentation",
+            "EnvironmentFile",
+            "ExecStart",
+            "SupplementaryGroups",
+            "DeviceAllow",
+            "RestrictAddressFamilies",
+            "TasksMax",
+        ];
+        for key in keys {
+            assert!(UNIT.lines().any(|line| line.starts_with(key)), "{key} is not in\n{UNIT}");
+        }
+        let common = |text: &str| -> Vec<String> {
+            let is_common = |line: &&str| !keys.iter().any(|key| line.starts_with(key));
+            text.lines().filter(is_common).map(str::to_string).collect()
+        };
+        assert_eq!(common(&unit), common(UNIT));
+        assert!(!unit.contains("/usr/bin/") && !unit.contains("/etc/default"), "{unit}");
     }
 
     fn at_loopback() -> Service {

@@ -1,37 +1,101 @@
-//! Built-in packages. Statics, not constants: a constant of megabytes is in the program once for each use.
+//! Built-in packages: bytes of the program, or files beside the Python module, whose wheel has not all of them.
+
+use std::borrow::Cow;
+use std::fs;
+use std::path::PathBuf;
 
 use offshoot_device::{BuiltIn, Machine};
 
+use crate::error::CommandError;
+
 /// ONNX model of the small package, which `demo` converts and `pull` writes.
-pub static SPROUT: &[u8] = include_bytes!("../../models/sprout/sprout.onnx");
+pub const SPROUT: &str = "sprout.onnx";
 
-/// Built-in package `sharp`, made as described in `models/sharp/README.md`.
-static SHARP_PACKAGE: &[u8] = include_bytes!("../../models/sharp/sharp.offshoot");
+/// Where the built-in files are.
+#[derive(Debug)]
+pub enum Packages {
+    /// In the program: names and contents.
+    Inside(&'static [(&'static str, &'static [u8])]),
+    /// In a folder, in which some may be missing.
+    Folder(PathBuf),
+}
 
-/// Built-in package `small`, as written by `demo --extractor small --keep`.
-static SMALL_PACKAGE: &[u8] = include_bytes!("../../models/sprout/sprout.offshoot");
+impl Packages {
+    /// Returns true if there is a built-in file of this name.
+    pub fn has(&self, name: &str) -> bool {
+        match self {
+            Self::Inside(files) => files.iter().any(|(known, _)| *known == name),
+            Self::Folder(folder) => folder.join(name).exists(),
+        }
+    }
 
-/// Returns a built-in package.
-pub fn package(built_in: BuiltIn) -> &'static [u8] {
-    match built_in {
-        BuiltIn::Sharp => SHARP_PACKAGE,
-        BuiltIn::Small => SMALL_PACKAGE,
+    /// Returns the contents of a built-in file.
+    ///
+    /// # Errors
+    /// Fails if there is no such file, and says where it can be had.
+    pub fn read(&self, name: &'static str) -> Result<Cow<'static, [u8]>, CommandError> {
+        match self {
+            Self::Inside(files) => {
+                let found = files.iter().find(|(known, _)| *known == name);
+                let missing = || CommandError::NotBuiltIn { file: name, folder: PathBuf::new() };
+                found.map(|(_, bytes)| Cow::Borrowed(*bytes)).ok_or_else(missing)
+            }
+            Self::Folder(folder) => fs::read(folder.join(name))
+                .map(Cow::Owned)
+                .map_err(|_| CommandError::NotBuiltIn { file: name, folder: folder.clone() }),
+        }
+    }
+
+    /// Returns the contents of a built-in package.
+    ///
+    /// # Errors
+    /// Fails if this program comes without it.
+    pub fn package(&self, built_in: BuiltIn) -> Result<Cow<'static, [u8]>, CommandError> {
+        self.read(built_in.file())
+    }
+
+    /// Returns the package asked for, or else the one that fits this processor.
+    pub fn or_fitting(&self, asked: Option<BuiltIn>) -> BuiltIn {
+        asked.unwrap_or_else(|| self.or_small(BuiltIn::of(&Machine::default())))
+    }
+
+    /// Returns the package that fits, or the small one if this program comes without it.
+    pub fn or_small(&self, fitting: BuiltIn) -> BuiltIn {
+        if self.has(fitting.file()) { fitting } else { BuiltIn::Small }
+    }
+
+    /// Returns the names of the built-in files of a catalogue entry; none if there are none.
+    pub fn files(&self, entry: &str) -> Vec<&'static str> {
+        let files: &[&str] = match entry {
+            "sharp" => &["sharp.offshoot"],
+            "sprout" => &[SPROUT, "sprout.offshoot"],
+            _ => &[],
+        };
+        files.iter().copied().filter(|file| self.has(file)).collect()
     }
 }
 
-/// Returns the package asked for, or else the one that fits this processor.
-pub fn or_fitting(asked: Option<BuiltIn>) -> BuiltIn {
-    asked.unwrap_or_else(|| BuiltIn::of(&Machine::default()))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Returns the built-in files of a catalogue entry: file name extensions and contents; empty if
-/// there are none.
-pub fn files(name: &str) -> &'static [(&'static str, &'static [u8])] {
-    static SHARP_FILES: &[(&str, &[u8])] = &[("offshoot", SHARP_PACKAGE)];
-    static SMALL_FILES: &[(&str, &[u8])] = &[("onnx", SPROUT), ("offshoot", SMALL_PACKAGE)];
-    match name {
-        "sharp" => SHARP_FILES,
-        "sprout" => SMALL_FILES,
-        _ => &[],
+    #[test]
+    fn a_folder_without_a_package_falls_back_to_the_small_one_and_says_what_is_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("sprout.offshoot"), b"small").unwrap();
+        let packages = Packages::Folder(folder.path().to_path_buf());
+        assert_eq!(packages.or_fitting(None), BuiltIn::Small);
+        assert_eq!(packages.or_fitting(Some(BuiltIn::Sharp)), BuiltIn::Sharp);
+        assert_eq!(&*packages.package(BuiltIn::Small).unwrap(), b"small");
+        assert_eq!(
+            (packages.files("sprout"), packages.files("sharp")),
+            (vec!["sprout.offshoot"], vec![])
+        );
+        let told = packages.package(BuiltIn::Sharp).unwrap_err().to_string();
+        let named = folder.path().display().to_string();
+        assert!(told.starts_with("sharp.offshoot: ") && told.contains(&named), "{told}");
+        fs::write(folder.path().join("sharp.offshoot"), b"sharp").unwrap();
+        assert_eq!(packages.or_small(BuiltIn::Sharp), BuiltIn::Sharp);
+        assert_eq!(packages.files("sharp"), ["sharp.offshoot"]);
     }
 }

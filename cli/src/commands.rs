@@ -1,6 +1,7 @@
 //! One file per command.
 
 use crate::args::Command;
+use crate::built_in::Packages;
 use crate::download::hex;
 use crate::error::CommandError;
 
@@ -35,7 +36,7 @@ mod verify;
 ///
 /// # Errors
 /// Returns any [`CommandError`].
-pub fn run(command: &Command) -> Result<(), CommandError> {
+pub fn run(command: &Command, packages: &Packages) -> Result<(), CommandError> {
     match command {
         Command::Convert(args) => convert::run(args),
         Command::Inspect(args) => inspect::run(args),
@@ -51,13 +52,13 @@ pub fn run(command: &Command) -> Result<(), CommandError> {
         Command::Merge(args) => merge::run(args),
         Command::Search(args) => search::run(args),
         Command::Cluster(args) => cluster::run(args),
-        Command::Models(args) => pull::models(args),
-        Command::Pull(args) => pull::run(args),
-        Command::Teach(args) => teach::run(args),
-        Command::Serve(args) => serve::run(args),
-        Command::Doctor(args) => doctor::run(args),
-        Command::Deploy(args) => deploy::run(args),
-        Command::Demo(args) => demo::run(args),
+        Command::Models(args) => pull::models(args, packages),
+        Command::Pull(args) => pull::run(args, packages),
+        Command::Teach(args) => teach::run(args, packages),
+        Command::Serve(args) => serve::run(args, packages),
+        Command::Doctor(args) => doctor::run(args, packages),
+        Command::Deploy(args) => deploy::run(args, packages),
+        Command::Demo(args) => demo::run(args, packages),
         Command::Completions(args) => completions::run(args),
         Command::Manual(args) => manual::run(args),
     }

@@ -14,6 +14,7 @@ use clap::{ColorChoice, CommandFactory, FromArgMatches, ValueEnum};
 use offshoot_convert::sandbox::{self, Invocation};
 
 use crate::args::Cli;
+use crate::built_in::Packages;
 use crate::commands::progress;
 use crate::error::CommandError;
 use crate::{commands, output};
@@ -23,11 +24,18 @@ const WRONG: u8 = 2;
 
 /// Runs the command and returns the exit code. Signals that end a process by default must do so: a
 /// closed pipe ends it silently like other programs.
-pub fn run(invocation: &Invocation) -> u8 {
+pub fn run(invocation: &Invocation, packages: &Packages) -> u8 {
     sigpipe::reset();
-    let color = color(&invocation.arguments);
-    let ended = match parse(&invocation.arguments, color) {
-        Ok(cli) => output::ended_well(|| run_parsed(&cli, invocation, color)),
+    let (parent, arguments) = inside(&invocation.arguments);
+    let color = color(arguments);
+    let ended = match parse(arguments, color) {
+        Ok(cli) => output::ended_well(|| match run_parsed(&cli, parent, invocation, packages) {
+            Ok(code) => code,
+            Err(error) => {
+                report(color, format_args!("{error}"));
+                error.exit_code()
+            }
+        }),
         // Help and version are no errors, but clap returns them as such.
         Err(notice) => {
             let printed = notice.print().and_then(|()| io::stdout().flush());
@@ -59,21 +67,32 @@ fn color(arguments: &[OsString]) -> ColorChoice {
     value.and_then(|value| ColorChoice::from_str(value, false).ok()).unwrap_or_default()
 }
 
-fn run_parsed(cli: &Cli, invocation: &Invocation, color: ColorChoice) -> u8 {
-    if let Some(parent) = cli.inside {
+fn run_parsed(
+    cli: &Cli,
+    parent: Option<u32>,
+    invocation: &Invocation,
+    packages: &Packages,
+) -> Result<u8, CommandError> {
+    if let Some(parent) = parent {
         sandbox::enter(parent);
     }
     if cli.output.quiet {
         progress::hush();
     }
-    let done = match cli.command.model().filter(|_| cli.inside.is_none()) {
-        Some(model) => sandbox::run(model, invocation).map_err(CommandError::from),
-        None => commands::run(&cli.command).map(|()| 0),
-    };
-    done.unwrap_or_else(|error| {
-        report(color, format_args!("{error}"));
-        error.exit_code()
-    })
+    match cli.command.model().filter(|_| parent.is_none()) {
+        Some(model) => Ok(sandbox::run(model, invocation)?),
+        None => commands::run(&cli.command, packages).map(|()| 0),
+    }
+}
+
+/// Returns the parent's process id, if the command runs as its sandboxed child, and the user's arguments. By hand,
+/// so that neither help nor completions have an option that is not for users.
+fn inside(arguments: &[OsString]) -> (Option<u32>, &[OsString]) {
+    let [option, parent, rest @ ..] = arguments else { return (None, arguments) };
+    match parent.to_str().and_then(|id| id.parse().ok()) {
+        Some(id) if option == sandbox::OPTION => (Some(id), rest),
+        _ => (None, arguments),
+    }
 }
 
 /// Prints an error as clap prints those of arguments.

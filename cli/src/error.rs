@@ -190,12 +190,33 @@ pub enum CommandError {
     /// Machine lacks something that a device needs.
     #[error("failed checks: {0}")]
     Doctor(usize),
+    /// Built-in file that this program comes without: the wheel has no `sharp`.
+    #[error(
+        "{file}: not part of this program; copy it from the archive offshoot-board-VERSION-MACHINE-linux.tar.gz of the \
+         release{}, or use --extractor small",
+        into(folder)
+    )]
+    NotBuiltIn {
+        /// Name of the file.
+        file: &'static str,
+        /// Folder where it was looked for; empty if it is no folder.
+        folder: PathBuf,
+    },
     /// Golden vector gave another result.
     #[error("{path}: results differ from the golden vectors of the package")]
     Verify {
         /// Path of the package.
         path: PathBuf,
     },
+}
+
+/// Names the folder of a built-in file, if there is one.
+fn into(folder: &Path) -> String {
+    if folder.as_os_str().is_empty() {
+        String::new()
+    } else {
+        format!(" into {}", folder.display())
+    }
 }
 
 impl From<ImportError> for CommandError {

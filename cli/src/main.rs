@@ -3,7 +3,17 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use offshoot_cli::built_in::Packages;
 use offshoot_convert::sandbox::Invocation;
+
+/// Built-in files. A static, not a constant: that would be in the program once for each use.
+static FILES: [(&str, &[u8]); 3] = [
+    ("sprout.onnx", include_bytes!("../../models/sprout/sprout.onnx")),
+    // As written by `demo --extractor small --keep`.
+    ("sprout.offshoot", include_bytes!("../../models/sprout/sprout.offshoot")),
+    // Made as described in `models/sharp/README.md`.
+    ("sharp.offshoot", include_bytes!("../../models/sharp/sharp.offshoot")),
+];
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os();
@@ -13,5 +23,5 @@ fn main() -> ExitCode {
         before: Vec::new(),
         arguments: arguments.collect(),
     };
-    offshoot_cli::entry::run(&invocation).into()
+    offshoot_cli::entry::run(&invocation, &Packages::Inside(&FILES)).into()
 }

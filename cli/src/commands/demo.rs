@@ -19,7 +19,7 @@ use offshoot_view::{ClassLine, Screen, State};
 
 use super::shared::{png, write_file};
 use crate::args::DemoArgs;
-use crate::built_in::{self, SPROUT};
+use crate::built_in::{Packages, SPROUT};
 use crate::error::CommandError;
 
 /// Default file name of the screenshot.
@@ -33,20 +33,18 @@ const UNSEEN: u64 = 10;
 /// Simulated camera.
 const CAMERA: Camera = Camera::new(160, 120);
 
-pub(super) fn run(args: &DemoArgs) -> Result<(), CommandError> {
+pub(super) fn run(args: &DemoArgs, packages: &Packages) -> Result<(), CommandError> {
     let start = Instant::now();
     // Converted anew each time: the demo shows the workflow, not a stored result.
-    println!(
-        "1. Convert sprout.onnx ({}), the smaller backbone we ship, to int8",
-        bytes(SPROUT.len())
-    );
-    let sprout = convert_sprout()?;
-    let chosen = built_in::or_fitting(args.extractor.extractor);
+    let model = packages.read(SPROUT)?;
+    println!("1. Convert {SPROUT} ({}), the smaller backbone we ship, to int8", bytes(model.len()));
+    let sprout = convert_sprout(&model)?;
+    let chosen = packages.or_fitting(args.extractor.extractor);
     let package = match chosen {
         BuiltIn::Small => sprout,
         BuiltIn::Sharp => {
             println!("   {}", Extractor::from_bytes(sprout)?.verify()?);
-            let sharp = built_in::package(BuiltIn::Sharp).to_vec();
+            let sharp = packages.package(BuiltIn::Sharp)?.into_owned();
             println!("   From here on with the sharper built-in package: {}", bytes(sharp.len()));
             sharp
         }
@@ -85,9 +83,9 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), CommandError> {
     Ok(())
 }
 
-fn convert_sprout() -> Result<Vec<u8>, CommandError> {
+fn convert_sprout(model: &[u8]) -> Result<Vec<u8>, CommandError> {
     let start = Instant::now();
-    let source = Source::parse(Path::new("sprout.onnx"), SPROUT)?;
+    let source = Source::parse(Path::new(SPROUT), model)?;
     // All objects and the empty table, on seeds used nowhere else.
     let subjects = Object::ALL.into_iter().map(Some).chain([None]);
     let images: Vec<Image> = subjects

@@ -8,7 +8,7 @@ use offshoot_device::{BuiltIn, ButtonsPart, CameraPart, ScreenPart, check_names}
 use super::shared::write_file;
 use crate::args::DeployArgs;
 use crate::board_install::{Board, Program, Service, boards, plain, steps};
-use crate::built_in;
+use crate::built_in::Packages;
 use crate::error::CommandError;
 
 /// Lowest unprivileged port; port 0 would be a different one each time.
@@ -18,7 +18,7 @@ fn wrong(what: String) -> CommandError {
     CommandError::Deploy { what }
 }
 
-pub(super) fn run(args: &DeployArgs) -> Result<(), CommandError> {
+pub(super) fn run(args: &DeployArgs, packages: &Packages) -> Result<(), CommandError> {
     let host = args.host.as_str();
     // A host that begins with a dash would be parsed as an option of ssh.
     if host.is_empty()
@@ -56,7 +56,10 @@ pub(super) fn run(args: &DeployArgs) -> Result<(), CommandError> {
             offshoot::Extractor::open(path)?;
             path.clone()
         }
-        None => package_file(args.extractor.unwrap_or_else(|| board.built_in()))?,
+        None => {
+            let fitting = || packages.or_small(board.built_in());
+            package_file(packages, args.extractor.unwrap_or_else(fitting))?
+        }
     };
     let steps = steps(host, &program, &package, &service);
     if !args.run {
@@ -216,17 +219,17 @@ fn check(program: &Path, args: &DeployArgs, board: &Board) -> Result<(), String>
 }
 
 /// Writes a built-in package to the current folder, unless it is there.
-fn package_file(built_in: BuiltIn) -> Result<PathBuf, CommandError> {
+fn package_file(packages: &Packages, built_in: BuiltIn) -> Result<PathBuf, CommandError> {
     let file = built_in.file();
-    let package = built_in::package(built_in);
+    let package = packages.package(built_in)?;
     let path = PathBuf::from(file);
-    if fs::read(&path).ok().as_deref() != Some(package) {
+    if fs::read(&path).ok().as_deref() != Some(&*package) {
         if path.exists() {
             let what =
                 format!("{file} is another package; select it with --package, or move it away");
             return Err(CommandError::Deploy { what });
         }
-        write_file(&path, package)?;
+        write_file(&path, &package)?;
         eprintln!("{file} written: built-in package");
     }
     Ok(path)

@@ -5,11 +5,12 @@ use serde_json::{Value, json};
 
 use super::shared::open_or_built_in;
 use crate::args::{DoctorArgs, RunArgs};
+use crate::built_in::Packages;
 use crate::error::CommandError;
 
-pub(super) fn run(args: &DoctorArgs) -> Result<(), CommandError> {
+pub(super) fn run(args: &DoctorArgs, packages: &Packages) -> Result<(), CommandError> {
     let alone = RunArgs { threads: std::num::NonZeroU8::MIN, pin: false };
-    let extractor = open_or_built_in(&alone, args.package.as_deref(), args.extractor)?;
+    let extractor = open_or_built_in(packages, &alone, args.package.as_deref(), args.extractor)?;
     let machine = Machine::default();
     let checks = checks(&machine, &extractor);
     let bad = checks.iter().filter(|check| check.outcome == Outcome::Bad).count();

@@ -8,18 +8,18 @@ use offshoot_convert::report::bytes;
 use super::progress::Progress;
 use super::shared::write_file;
 use crate::args::{ModelsArgs, PullArgs};
-use crate::built_in;
+use crate::built_in::Packages;
 use crate::download::{PullError, Pulled, hex, pull};
 use crate::error::CommandError;
 
-pub(super) fn models(args: &ModelsArgs) -> Result<(), CommandError> {
+pub(super) fn models(args: &ModelsArgs, packages: &Packages) -> Result<(), CommandError> {
     let catalog = args.open()?;
     let width = catalog.model.iter().map(|r| r.name.len()).max().unwrap_or_default();
     println!("{:width$}  {:<9} {:<13} {:<13} got by", "name", "input", "normalization", "licence");
     for recipe in &catalog.model {
         let (w, h) = recipe.input;
         let how = match (&recipe.url, recipe.sha256) {
-            _ if args.has(recipe) => "pull, without a network: part of this program",
+            _ if args.has(packages, recipe) => "pull, without a network: part of this program",
             (Some(_), Some(_)) => "pull",
             (Some(_), None) => "pull --unchecked",
             (None, _) => &recipe.source,
@@ -32,14 +32,14 @@ pub(super) fn models(args: &ModelsArgs) -> Result<(), CommandError> {
     Ok(())
 }
 
-pub(super) fn run(args: &PullArgs) -> Result<(), CommandError> {
+pub(super) fn run(args: &PullArgs, packages: &Packages) -> Result<(), CommandError> {
     let catalog = args.catalog.open()?;
     let recipe = catalog.by_name(&args.name)?;
     let file = format!("{}.onnx", recipe.name.replace('/', "_"));
     let output = args.output.clone().unwrap_or_else(|| PathBuf::from(file));
     println!("{}: licence {}; from: {}", recipe.name, recipe.licence, recipe.source);
-    if args.catalog.has(recipe) {
-        return unpack(&recipe.name, &output);
+    if args.catalog.has(packages, recipe) {
+        return unpack(packages, &recipe.name, &output);
     }
     let bar = Progress::new(100, "pull");
     let pulled = pull(recipe, &output, args.unchecked, &mut |done, total| {
@@ -56,17 +56,20 @@ pub(super) fn run(args: &PullArgs) -> Result<(), CommandError> {
 }
 
 /// Writes the built-in files of a backbone; writes none if one of them exists already.
-fn unpack(name: &str, output: &Path) -> Result<(), CommandError> {
-    let files: Vec<_> = built_in::files(name)
-        .iter()
-        .map(|(end, file)| (output.with_extension(end), file))
+fn unpack(packages: &Packages, name: &str, output: &Path) -> Result<(), CommandError> {
+    let ending = |file: &str| file.rsplit('.').next().unwrap_or_default().to_string();
+    let files: Vec<_> = packages
+        .files(name)
+        .into_iter()
+        .map(|file| (output.with_extension(ending(file)), file))
         .collect();
     if let Some((path, _)) = files.iter().find(|(path, _)| path.exists()) {
         return Err(PullError::Exists { path: path.clone() }.into());
     }
     for (path, file) in files {
-        write_file(&path, file)?;
-        println!("{}: {}, part of this program", path.display(), bytes(file.len()));
+        let content = packages.read(file)?;
+        write_file(&path, &content)?;
+        println!("{}: {}, part of this program", path.display(), bytes(content.len()));
     }
     Ok(())
 }
@@ -74,8 +77,8 @@ fn unpack(name: &str, output: &Path) -> Result<(), CommandError> {
 impl ModelsArgs {
     /// Returns true if the backbone is built in; in a catalogue of the user the same name means
     /// another one.
-    fn has(&self, recipe: &Recipe) -> bool {
-        self.catalog.is_none() && !built_in::files(&recipe.name).is_empty()
+    fn has(&self, packages: &Packages, recipe: &Recipe) -> bool {
+        self.catalog.is_none() && !packages.files(&recipe.name).is_empty()
     }
 
     fn open(&self) -> Result<Catalog, CommandError> {

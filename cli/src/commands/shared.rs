@@ -10,12 +10,13 @@ use offshoot_dataset::{
 
 use super::progress::Progress;
 use crate::args::{BuiltInArgs, RunArgs};
-use crate::built_in;
+use crate::built_in::Packages;
 use crate::error::CommandError;
 use crate::learn::embeddings::{Embeddings, Reader};
 
 /// Opens a package, or a built-in one if none is given.
 pub(super) fn open_or_built_in(
+    packages: &Packages,
     run: &RunArgs,
     package: Option<&Path>,
     extractor: BuiltInArgs,
@@ -23,8 +24,8 @@ pub(super) fn open_or_built_in(
     Ok(match package {
         Some(path) => run.open(path)?,
         None => {
-            let package = built_in::package(built_in::or_fitting(extractor.extractor));
-            Extractor::from_bytes_with(package.to_vec(), &run.options())?
+            let package = packages.package(packages.or_fitting(extractor.extractor))?;
+            Extractor::from_bytes_with(package.into_owned(), &run.options())?
         }
     })
 }

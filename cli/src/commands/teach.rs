@@ -14,12 +14,13 @@ use offshoot_device::{
 
 use super::shared::open_or_built_in;
 use crate::args::TeachArgs;
+use crate::built_in::Packages;
 use crate::error::CommandError;
 
 /// Frame interval of cameras that are not devices.
 const PAUSE: Duration = Duration::from_millis(250);
 
-pub(super) fn run(args: &TeachArgs) -> Result<(), CommandError> {
+pub(super) fn run(args: &TeachArgs, packages: &Packages) -> Result<(), CommandError> {
     let script = args.script.as_deref().map(script).transpose()?;
     let bench = Bench {
         camera: args.camera.clone(),
@@ -41,7 +42,7 @@ pub(super) fn run(args: &TeachArgs) -> Result<(), CommandError> {
         ending.follow();
         return tested;
     }
-    let extractor = open_or_built_in(&args.run, args.package.as_deref(), args.extractor)?;
+    let extractor = open_or_built_in(packages, &args.run, args.package.as_deref(), args.extractor)?;
     let remembered = bench.remember(&extractor, &mut |notice| eprintln!("{notice}"))?;
     let head = {
         // Declared in this order, so that the terminal is restored before anything is printed.

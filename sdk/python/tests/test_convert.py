@@ -58,6 +58,18 @@ def test_the_whole_command_is_a_module(folder, images):
 
 
 @here
+def test_the_small_package_comes_with_the_wheel_and_the_sharp_one_can_be_had(folder):
+    assert run("pull", "sprout", "-o", "got.onnx").returncode == 0
+    assert pathlib.Path("got.onnx").read_bytes() == MODEL.read_bytes()
+    assert pathlib.Path("got.offshoot").read_bytes() == MODEL.with_suffix(".offshoot").read_bytes()
+    assert run("demo", "--out", "screen.png").returncode == 0
+    sharp = run("doctor", "--extractor", "sharp")
+    assert sharp.returncode == 2 and sharp.stderr.startswith("error: sharp.offshoot: ")
+    place = pathlib.Path(offshoot.__file__).parent / "packages"
+    assert f" into {place}, or " in sharp.stderr
+
+
+@here
 def test_the_command_is_a_program_on_path():
     program = pathlib.Path(sys.executable).with_name("offshoot")
     done = subprocess.run([program, "--version"], capture_output=True, text=True)

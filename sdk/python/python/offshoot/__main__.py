@@ -5,6 +5,7 @@ The distribution offshoot-sdk has it; offshoot-runtime has not.
 
 from __future__ import annotations
 
+import pathlib
 import signal
 import sys
 
@@ -21,7 +22,8 @@ def main() -> int:
         return 2
     # Python's own handler would wait for the end of the command.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    return _offshoot.command(sys.executable, sys.argv[1:])
+    packages = pathlib.Path(__file__).parent / "packages"
+    return _offshoot.command(sys.executable, sys.argv[1:], packages)
 
 
 if __name__ == "__main__":

@@ -362,7 +362,7 @@ class Head:
 
 # The distribution `offshoot-sdk` has these, `offshoot-runtime` has not.
 
-def command(program: str, arguments: list[str]) -> int: ...
+def command(program: str, arguments: list[str], packages: str | os.PathLike[str]) -> int: ...
 
 @final
 class Conversion:
