@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes all that is downloaded, in one folder: targets/release.sh [--only PART,...] [OUT]
+# Makes all that is downloaded, in one folder: targets/release.sh [--only PART,...] [--machine MACHINE,...] [OUT]
 # PARTs, all if none is named:
 #   command  the command for x86-64 and 64-bit ARM, with manual pages and completions
 #   wheels   offshoot-sdk and offshoot-runtime for both
@@ -8,16 +8,17 @@
 #   page     the page that teaches from a webcam, and the npm package
 #   deb      Debian packages of the command and of the on-board program
 #   sbom     a list of all that is inside (CycloneDX)
-# OUT is target/release-VERSION if it is not named. The bytes are the same when the same commit is built
+# MACHINEs of the command, wheels and libraries are x86_64 and aarch64, both if none is named. OUT is
+# target/release-VERSION if it is not named. The bytes are the same when the same commit is built
 # again in the same folder. Programs need glibc 2.28 (Debian 10, Ubuntu 18.10, RHEL 8) or later; those for
 # boards need none. From nothing it takes an hour of processor time, most of it for tract, twice.
-# It installs into target/tools what it wants: zig as a linker for older systems, by pip; cargo-deb,
-# cargo-cyclonedx and wasm-bindgen, by cargo.
+# It installs into target/tools what it wants: zig as a linker for older systems, by pip; wasm-bindgen, by cargo.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=toolchain.sh
 . "$(dirname "$0")/toolchain.sh"
 
 parts=command,wheels,board,c,page,deb,sbom
+machines=(x86_64 aarch64)
 out=
 while (($#)); do
     case $1 in
@@ -26,11 +27,16 @@ while (($#)); do
         parts=$2
         shift
         ;;
+    --machine)
+        (($# > 1)) || die 2 '--machine needs x86_64, aarch64 or both, with a comma'
+        IFS=, read -ra machines <<<"$2"
+        shift
+        ;;
     -h | --help)
         sed -n '2,17s/^# //p' "$0"
         exit
         ;;
-    -*) die 2 "no option '$1'; there is --only" ;;
+    -*) die 2 "no option '$1'; there are --only and --machine" ;;
     *) out=$(realpath -m "$1") ;;
     esac
     shift
@@ -38,6 +44,9 @@ done
 for part in ${parts//,/ }; do
     [[ ,command,wheels,board,c,page,deb,sbom, == *,$part,* ]] ||
         die 2 "no part '$part'; there are command, wheels, board, c, page, deb and sbom"
+done
+for machine in "${machines[@]}"; do
+    [[ $machine == x86_64 || $machine == aarch64 ]] || die 2 "no machine '$machine'; there are x86_64 and aarch64"
 done
 wants() { [[ ,$parts, == *,$1,* ]]; }
 
@@ -67,16 +76,11 @@ archive() {
     echo "$out/$1.tar.gz  $(stat -c %s "$out/$1.tar.gz") bytes"
 }
 
-# crate_tool PROGRAM CRATE [VERSION]: a program of crates.io, kept in $tools.
-crate_tool() {
-    [[ -x $tools/bin/$1 ]] || RUSTFLAGS='' cargo install -q --locked --debug --root "$tools" "$2" ${3:+--version "$3"}
-}
-
 PATH=$tools/python/bin:$tools/bin:$PATH
 if wants command || wants wheels || wants c || wants deb; then
     if [[ ! -x $tools/python/bin/cargo-zigbuild ]]; then
         python3 -m venv "$tools/python" || die 2 'no python3-venv here; apt-get install python3-venv'
-        "$tools/python/bin/pip" install -q 'ziglang==0.17.1' 'cargo-zigbuild==0.24.1' 'auditwheel==6.8.2'
+        "$tools/python/bin/pip" install -q 'ziglang==0.17.1' 'cargo-zigbuild==0.24.1' 'auditwheel==6.8.2' 'zopfli==0.4.3'
     fi
 fi
 
@@ -91,20 +95,24 @@ old_glibc() {
 
 # The command and the module for Python together, so that tract is compiled once for both.
 if wants command || wants wheels || wants deb; then
-    for machine in x86_64 aarch64; do
+    for machine in "${machines[@]}"; do
         old_glibc $machine-unknown-linux-gnu build -p offshoot-cli -p offshoot-python \
             --features offshoot-python/convert --lib --bin offshoot
     done
     # Pages and completions are the same for all machines.
-    command=$target/$(uname -m)-unknown-linux-gnu/dist/offshoot
-    "$command" manual "$work/man" >/dev/null
+    command=("$target/$(uname -m)-unknown-linux-gnu/dist/offshoot")
+    if [[ ! -x ${command[0]} ]]; then
+        have qemu-aarch64 qemu-user
+        command=(qemu-aarch64 -L /usr/aarch64-linux-gnu "$target/aarch64-unknown-linux-gnu/dist/offshoot")
+    fi
+    "${command[@]}" manual "$work/man" >/dev/null
     mkdir "$work/completions"
-    for shell in bash zsh fish; do "$command" completions $shell >"$work/completions/offshoot.$shell"; done
+    for shell in bash zsh fish; do "${command[@]}" completions $shell >"$work/completions/offshoot.$shell"; done
     gzip -9n "$work"/man/*
 fi
 
 if wants command; then
-    for machine in x86_64 aarch64; do
+    for machine in "${machines[@]}"; do
         name=offshoot-$version-$machine-linux
         mkdir -p "$work/$name/man"
         install -m 755 "$target/$machine-unknown-linux-gnu/dist/offshoot" "$work/$name/"
@@ -115,13 +123,13 @@ if wants command; then
 fi
 
 if wants wheels; then
-    for machine in x86_64 aarch64; do
+    for machine in "${machines[@]}"; do
         triple=$machine-unknown-linux-gnu
         tag=manylinux_${glibc/./_}_$machine
-        sdk/python/pack.py --platform "$tag" "$target/$triple/dist/lib_offshoot.so" "$out"
+        "$tools/python/bin/python" sdk/python/pack.py --platform "$tag" "$target/$triple/dist/lib_offshoot.so" "$out"
         # Other features of the same crates: a folder of its own, or each would rebuild the other's.
         CARGO_TARGET_DIR=$target/runtime old_glibc $triple build -p offshoot-python --lib
-        sdk/python/pack.py --runtime --platform "$tag" "$target/runtime/$triple/dist/lib_offshoot.so" "$out"
+        "$tools/python/bin/python" sdk/python/pack.py --runtime --platform "$tag" "$target/runtime/$triple/dist/lib_offshoot.so" "$out"
     done
     # By its symbols, not by its name.
     for wheel in "$out"/offshoot_*"manylinux_${glibc/./_}"_*.whl; do
@@ -155,7 +163,7 @@ if wants board; then
 fi
 
 if wants c; then
-    for machine in x86_64 aarch64; do
+    for machine in "${machines[@]}"; do
         name=liboffshoot-$version-$machine-linux
         CARGO_TARGET_DIR=$target/c sdk/c/install.sh --target $machine-unknown-linux-gnu --glibc $glibc "$work/$name"
         archive "$name"
@@ -164,7 +172,8 @@ fi
 
 if wants page; then
     wasm_bindgen=$(sed -n '/^name = "wasm-bindgen"$/{n;s/^version = "\(.*\)"$/\1/p}' Cargo.lock)
-    crate_tool wasm-bindgen wasm-bindgen-cli "$wasm_bindgen"
+    [[ -x $tools/bin/wasm-bindgen && $("$tools/bin/wasm-bindgen" --version) == "wasm-bindgen $wasm_bindgen" ]] ||
+        RUSTFLAGS='' cargo install -q --locked --debug --force --root "$tools" wasm-bindgen-cli --version "$wasm_bindgen"
     rustup_has wasm32-unknown-unknown || die 2 'rustup has no wasm32-unknown-unknown here'
     CFLAGS='' sdk/wasm/build.sh "$work/offshoot-npm-$version"
     OFFSHOOT_NPM=$work/offshoot-npm-$version sdk/wasm/page.sh "$work/offshoot-page-$version"
@@ -172,28 +181,43 @@ if wants page; then
     archive "offshoot-page-$version"
 fi
 
+# documented TREE NAME FILE...: what every Debian package says of itself.
+documented() {
+    local folder=$1/usr/share/doc/$2
+    mkdir -p "$folder"
+    cat LICENSE-MIT NOTICE >"$folder/copyright"
+    install -m 644 "${@:3}" "$folder/"
+}
 if wants deb; then
-    crate_tool cargo-deb cargo-deb
-    # Read by the manifests: `package.metadata.deb`.
-    mkdir -p "$target/deb"
-    cp -R "$work/man" "$work/completions" "$target/deb/"
-    for machine in x86_64 aarch64; do
-        cargo deb -q -p offshoot-cli --no-build --no-strip --profile dist --target $machine-unknown-linux-gnu --output "$out"
+    for machine in "${machines[@]}"; do
+        tree=$work/deb-$machine
+        share=$tree/usr/share
+        mkdir -p "$tree/usr/bin" "$share"/{man/man1,bash-completion/completions,zsh/vendor-completions,fish/vendor_completions.d}
+        install -m 755 "$target/$machine-unknown-linux-gnu/dist/offshoot" "$tree/usr/bin/"
+        cp "$work"/man/* "$share/man/man1/"
+        cp "$work/completions/offshoot.bash" "$share/bash-completion/completions/offshoot"
+        cp "$work/completions/offshoot.zsh" "$share/zsh/vendor-completions/_offshoot"
+        cp "$work/completions/offshoot.fish" "$share/fish/vendor_completions.d/"
+        documented "$tree" offshoot README.md
+        architecture=${machine/x86_64/amd64}
+        targets/deb.sh cli/debian "${architecture/aarch64/arm64}" "$version" "$tree" "$out"
     done
     for triple in "${triples[@]}"; do
-        cp "$(board_program "$triple")" "$target/deb/offshoot-board"
-        cargo deb -q -p offshoot-board --no-build --no-strip --target "$triple" --output "$out"
+        tree=$work/deb-board-${triple%%-*}
+        mkdir -p "$tree/usr/bin" "$tree/usr/share/offshoot" "$tree/etc/default" "$tree/usr/lib/systemd/system"
+        install -m 755 "$(board_program "$triple")" "$tree/usr/bin/offshoot-board"
+        cp models/sharp/sharp.offshoot models/sprout/sprout.offshoot "$tree/usr/share/offshoot/"
+        cp targets/board/debian/default "$tree/etc/default/offshoot-board"
+        cp targets/board/debian/service "$tree/usr/lib/systemd/system/offshoot-board.service"
+        documented "$tree" offshoot-board targets/README.md
+        architecture=${triple%%-*}
+        architecture=${architecture/aarch64/arm64}
+        targets/deb.sh targets/board/debian "${architecture/armv7/armhf}" "$version" "$tree" "$out"
     done
 fi
 
 if wants sbom; then
-    crate_tool cargo-cyclonedx cargo-cyclonedx
-    for crate in cli targets/board sdk/c sdk/python sdk/wasm; do
-        name=$(sed -n 's/^name = "\(offshoot[^"]*\)"$/\1/p' "$crate/Cargo.toml" | head -n 1)
-        cargo cyclonedx -q --manifest-path "$crate/Cargo.toml" --format json --override-filename sbom --target all
-        mv "$crate/sbom.json" "$out/$name-$version.cdx.json"
-    done
-    find . -name sbom.json -not -path './target*' -delete
+    targets/sbom.py "$out"
 fi
 
 (cd "$out" && find . -maxdepth 1 -type f ! -name SHA256SUMS -printf '%P\n' | sort | xargs sha256sum >SHA256SUMS)

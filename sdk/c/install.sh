@@ -60,7 +60,7 @@ folder=$profile
 built+=/$folder
 
 lib=$prefix/lib
-mkdir -p "$prefix/include" "$lib/pkgconfig" "$lib/cmake/Offshoot" "$prefix/share/doc/offshoot"
+mkdir -p "$prefix/include" "$prefix/share/offshoot" "$lib/pkgconfig" "$lib/cmake/Offshoot" "$prefix/share/doc/offshoot"
 install -m 644 sdk/c/include/offshoot.h sdk/c/include/offshoot.hpp "$prefix/include"
 install -m 644 "$built/liboffshoot_c.a" "$lib/liboffshoot.a"
 install -m 755 "$built/liboffshoot_c.so" "$lib/liboffshoot.so.$version"
@@ -71,5 +71,6 @@ for file in OffshootConfig.cmake OffshootConfigVersion.cmake offshoot.pc; do
     [[ $file != *.pc ]] || at=$lib/pkgconfig
     sed "s/@VERSION@/$version/g; s/@SONAME@/$soname/g; s/@COMPATIBLE@/$major/g" "sdk/c/cmake/$file.in" >"$at/$file"
 done
+install -m 644 models/sprout/sprout.offshoot "$prefix/share/offshoot"
 install -m 644 sdk/c/README.md LICENSE-MIT LICENSE-APACHE NOTICE "$prefix/share/doc/offshoot"
 echo "$prefix: liboffshoot $version, $(stat -c %s "$lib/liboffshoot.so.$version") bytes"

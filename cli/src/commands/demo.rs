@@ -36,9 +36,7 @@ const CAMERA: Camera = Camera::new(160, 120);
 pub(super) fn run(args: &DemoArgs, packages: &Packages) -> Result<(), CommandError> {
     let start = Instant::now();
     // Converted anew each time: the demo shows the workflow, not a stored result.
-    let model = packages.read(SPROUT)?;
-    println!("1. Convert {SPROUT} ({}), the smaller backbone we ship, to int8", bytes(model.len()));
-    let sprout = convert_sprout(&model)?;
+    let sprout = sprout(packages)?;
     let chosen = packages.or_fitting(args.extractor.extractor);
     let package = match chosen {
         BuiltIn::Small => sprout,
@@ -81,6 +79,17 @@ pub(super) fn run(args: &DemoArgs, packages: &Packages) -> Result<(), CommandErr
         start.elapsed().as_secs_f64()
     );
     Ok(())
+}
+
+/// Returns the small package: converted here, if this program comes with the model.
+fn sprout(packages: &Packages) -> Result<Vec<u8>, CommandError> {
+    if !packages.has(SPROUT) {
+        println!("1. Take the small package; {SPROUT}, to convert, is no part of this program");
+        return Ok(packages.package(BuiltIn::Small)?.into_owned());
+    }
+    let model = packages.read(SPROUT)?;
+    println!("1. Convert {SPROUT} ({}), the smaller backbone we ship, to int8", bytes(model.len()));
+    convert_sprout(&model)
 }
 
 fn convert_sprout(model: &[u8]) -> Result<Vec<u8>, CommandError> {
