@@ -41,9 +41,9 @@ step() { printf '\n== %s\n' "$1"; }
 # block LANGUAGE N FILE: the Nth block of code in a language.
 block() {
     awk -v fence="\`\`\`$1" -v wanted="$2" '
-        $0 == fence && !inside { inside = 1; found += (++seen == wanted); next }
-        /^```/ { inside = 0; next }
-        inside && seen == wanted
+        /^```/ && open { open = inside = 0; next }
+        /^```/ { open = 1; inside = $0 == fence && ++seen == wanted; found += inside; next }
+        inside
         END { exit !found }
     ' "$root/$3" || die 1 "$3 has no block $2 of $1"
 }
@@ -95,7 +95,7 @@ if wants "offshoot-$version-$machine-linux.tar.gz" && wants "offshoot-board-$ver
     step "the maker's tutorial"
     # The page in the background, asked by Python, which a browser would.
     inside 'cp /root/release/offshoot-*.tar.gz .
-        '"$(block '' 1 docs/tutorials/maker.md | sed 's/^\.\/offshoot teach.*/(&) >page.log 2>\&1 \& page=$!/;s/0\.1\.0/'"$version"'/g')"'
+        '"$(block '' 1 docs/tutorials/maker.md | sed 's/^\(\.\/offshoot teach[^#]*\).*/\1 >page.log 2>\&1 \& page=$!/;s/0\.1\.0/'"$version"'/g')"'
         for _ in $(seq 100); do grep -q "open http" page.log && break; sleep 0.1; done
         python3 -c "import sys, urllib.request as web; print(web.urlopen(sys.argv[1]).read().decode())" \
             "$(sed -n "s/.*open \(http[^ ]*\).*/\1/p" page.log | head -n 1)" | grep -qi "<html"

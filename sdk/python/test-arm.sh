@@ -1,12 +1,19 @@
 #!/usr/bin/env bash
-# Builds the runtime's wheel for 64-bit ARM, imports it under qemu with Debian's Python, and compares
+# Builds the runtime's wheel for 64-bit ARM, or takes the one that is named, imports it under qemu with Debian's Python, and compares
 # embeddings, heads and golden vectors with those of this machine. Nothing is installed: packages of
 # the other architecture are unpacked into a folder. Exit code 3, with a reason: something is not here.
+#   test-arm.sh [--wheel WHEEL]
 set -euo pipefail
 folder=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source-path=SCRIPTDIR/../.. source=targets/toolchain.sh
 . "$folder/../../targets/toolchain.sh"
 triple=aarch64-unknown-linux-gnu
+wheel=
+if (($#)); then
+    [[ $# == 2 && $1 == --wheel ]] || die 2 "usage: $0 [--wheel WHEEL]"
+    [[ $2 == *_aarch64.whl && -f $2 ]] || die 2 "$2: no wheel for 64-bit ARM"
+    wheel=$(realpath "$2")
+fi
 lacks() {
     echo "skipped: $1" >&2
     exit 3
@@ -14,8 +21,10 @@ lacks() {
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 command -v qemu-aarch64 >/dev/null || lacks 'no qemu-aarch64 here; run targets/setup.sh'
-command -v aarch64-linux-gnu-gcc >/dev/null || lacks 'no aarch64-linux-gnu-gcc here; run targets/setup.sh'
-rustup_has $triple || lacks "rustup has no $triple here"
+if [[ ! $wheel ]]; then
+    command -v aarch64-linux-gnu-gcc >/dev/null || lacks 'no aarch64-linux-gnu-gcc here; run targets/setup.sh'
+    rustup_has $triple || lacks "rustup has no $triple here"
+fi
 python3 -m venv "$work/env" && "$work/env/bin/pip" install -q maturin numpy ||
     lacks 'no python3-venv, or no Python packages here'
 
@@ -36,8 +45,10 @@ for deb in "$work"/debs/*.deb; do dpkg -x "$deb" "$work/root"; done
     --platform manylinux_2_28_aarch64 --python-version "$version" -d "$work/numpy" numpy ||
     lacks 'no numpy for arm64 here'
 
-export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
-wheel=$(MATURIN=$work/env/bin/maturin "$folder/build.sh" --runtime --dev --target $triple --out "$work/wheels")
+if [[ ! $wheel ]]; then
+    export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
+    wheel=$(MATURIN=$work/env/bin/maturin "$folder/build.sh" --runtime --dev --target $triple --out "$work/wheels")
+fi
 mkdir -p "$work/site"
 for file in "$wheel" "$work"/numpy/*.whl; do
     python3 -m zipfile -e "$file" "$work/site"

@@ -73,6 +73,10 @@ impl<'py> Pixels<'py> {
     /// Reads what Python passed; `format` is that of arrays.
     pub fn of(object: &Bound<'py, PyAny>, format: Option<&str>) -> Outcome<Self> {
         let format = format.map(named).transpose()?;
+        // First: to ask what else it might be makes exceptions, which take microseconds.
+        if let Ok(array) = object.cast::<PyArrayDyn<u8>>() {
+            return Self::array(stack(array, format)?);
+        }
         if object.is_instance_of::<PyList>() || object.is_instance_of::<PyTuple>() {
             return Ok(Self::List(object.try_iter()?.collect::<PyResult<_>>()?));
         }
@@ -84,8 +88,11 @@ impl<'py> Pixels<'py> {
             true => (object.call_method1("convert", ("RGB",))?, Some(PixelFormat::Rgb8)),
             false => (object.clone(), format),
         };
-        let stack = stack(&array, format)?;
-        Ok(if stack.0 { Self::Stack(stack.1) } else { Self::One(Picture::Array(stack.1)) })
+        Self::array(stack(&as_array(&array)?, format)?)
+    }
+
+    fn array((is_several, stack): (bool, Stack<'py>)) -> Outcome<Self> {
+        Ok(if is_several { Self::Stack(stack) } else { Self::One(Picture::Array(stack)) })
     }
 
     /// Reads one image.
@@ -122,11 +129,8 @@ fn decoded(object: &Bound<'_, PyAny>) -> Outcome<Option<Image>> {
     Ok(None)
 }
 
-/// Reads an array; true if it holds several images.
-fn stack<'py>(
-    object: &Bound<'py, PyAny>,
-    format: Option<PixelFormat>,
-) -> Outcome<(bool, Stack<'py>)> {
+/// Makes an array of uint8 of anything that numpy makes one of.
+fn as_array<'py>(object: &Bound<'py, PyAny>) -> Outcome<Bound<'py, PyArrayDyn<u8>>> {
     let numpy = object.py().import("numpy")?;
     let array = numpy.call_method1("asarray", (object,))?;
     let Ok(pixels) = array.cast::<PyArrayDyn<u8>>() else {
@@ -146,6 +150,14 @@ fn stack<'py>(
             ),
         }));
     };
+    Ok(pixels.clone())
+}
+
+/// Reads an array; true if it holds several images.
+fn stack<'py>(
+    pixels: &Bound<'py, PyArrayDyn<u8>>,
+    format: Option<PixelFormat>,
+) -> Outcome<(bool, Stack<'py>)> {
     let shape = pixels.shape().to_vec();
     let format = match (format, shape.len()) {
         (Some(format), _) => format,
@@ -162,7 +174,9 @@ fn stack<'py>(
     let pixels = match is_whole {
         true => pixels.clone(),
         // Slices with steps and transposes: the copy that a row-major frame is.
-        false => numpy
+        false => pixels
+            .py()
+            .import("numpy")?
             .call_method1("ascontiguousarray", (pixels,))?
             .cast_into::<PyArrayDyn<u8>>()
             .map_err(PyErr::from)?,
