@@ -57,7 +57,6 @@ def metadata(name: str, version: str) -> str:
     return "\n".join(lines)
 
 
-PACKAGES = ("sprout.offshoot", "sprout.onnx")
 LICENCES = ("LICENSE-APACHE", "LICENSE-MIT", "NOTICE")
 
 
@@ -73,9 +72,8 @@ def files(module: pathlib.Path, name: str, version: str, tag: str) -> "dict[str,
         f"Wheel-Version: 1.0\nGenerator: pack.py\nRoot-Is-Purelib: false\nTag: cp39-abi3-{tag}\n"
     ).encode()
     if name == "offshoot-sdk":
-        # What the command has inside; `sharp` would be a quarter of the wheel.
-        sprout = HERE / "../../models/sprout"
-        found.update({f"offshoot/packages/{file}": (sprout / file).read_bytes() for file in PACKAGES})
+        # What the command has inside, but for the package `sharp` and the model of `small`: 5 MB of the wheel.
+        found["offshoot/packages/sprout.offshoot"] = (HERE / "../../models/sprout/sprout.offshoot").read_bytes()
         found[f"{info}/entry_points.txt"] = b"[console_scripts]\noffshoot=offshoot.__main__:main\n"
     record = ""
     for path, data in found.items():

@@ -60,7 +60,7 @@ def test_the_whole_command_is_a_module(folder, images):
 @here
 def test_the_small_package_comes_with_the_wheel_and_the_sharp_one_can_be_had(folder):
     assert run("pull", "sprout", "-o", "got.onnx").returncode == 0
-    assert pathlib.Path("got.onnx").read_bytes() == MODEL.read_bytes()
+    assert not os.path.exists("got.onnx")
     assert pathlib.Path("got.offshoot").read_bytes() == MODEL.with_suffix(".offshoot").read_bytes()
     assert run("demo", "--out", "screen.png").returncode == 0
     sharp = run("doctor", "--extractor", "sharp")
