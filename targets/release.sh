@@ -61,8 +61,10 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 # Nothing of this machine, user or hour goes in.
-SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
-export SOURCE_DATE_EPOCH CARGO_INCREMENTAL=0 TZ=UTC LC_ALL=C
+# The commit's time is for what packs only: compilers would build all anew for it, tract too, after each commit.
+unset SOURCE_DATE_EPOCH
+epoch=$(git log -1 --format=%ct)
+export CARGO_INCREMENTAL=0 TZ=UTC LC_ALL=C
 umask 022
 cargo_home=${CARGO_HOME:-$HOME/.cargo}
 export RUSTFLAGS="${RUSTFLAGS:-} --remap-path-prefix=$cargo_home=/cargo --remap-path-prefix=$root=/offshoot"
@@ -71,7 +73,7 @@ command -v cargo >/dev/null || die 2 'no cargo here; install Rust from https://r
 
 # archive NAME: packs the folder $work/NAME.
 archive() {
-    tar -C "$work" --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner -cf - "$1" |
+    tar -C "$work" --sort=name --mtime="@$epoch" --owner=0 --group=0 --numeric-owner -cf - "$1" |
         gzip -9n >"$out/$1.tar.gz"
     echo "$out/$1.tar.gz  $(stat -c %s "$out/$1.tar.gz") bytes"
 }
@@ -126,10 +128,11 @@ if wants wheels; then
     for machine in "${machines[@]}"; do
         triple=$machine-unknown-linux-gnu
         tag=manylinux_${glibc/./_}_$machine
-        "$tools/python/bin/python" sdk/python/pack.py --platform "$tag" "$target/$triple/dist/lib_offshoot.so" "$out"
+        # By the Python of the tools, which comes first on PATH: it has zopfli.
+        python3 sdk/python/pack.py --platform "$tag" "$target/$triple/dist/lib_offshoot.so" "$out"
         # Other features of the same crates: a folder of its own, or each would rebuild the other's.
         CARGO_TARGET_DIR=$target/runtime old_glibc $triple build -p offshoot-python --lib
-        "$tools/python/bin/python" sdk/python/pack.py --runtime --platform "$tag" "$target/runtime/$triple/dist/lib_offshoot.so" "$out"
+        python3 sdk/python/pack.py --runtime --platform "$tag" "$target/runtime/$triple/dist/lib_offshoot.so" "$out"
     done
     # By its symbols, not by its name.
     for wheel in "$out"/offshoot_*"manylinux_${glibc/./_}"_*.whl; do
@@ -200,7 +203,7 @@ if wants deb; then
         cp "$work/completions/offshoot.fish" "$share/fish/vendor_completions.d/"
         documented "$tree" offshoot README.md
         architecture=${machine/x86_64/amd64}
-        targets/deb.sh cli/debian "${architecture/aarch64/arm64}" "$version" "$tree" "$out"
+        SOURCE_DATE_EPOCH=$epoch targets/deb.sh cli/debian "${architecture/aarch64/arm64}" "$version" "$tree" "$out"
     done
     for triple in "${triples[@]}"; do
         tree=$work/deb-board-${triple%%-*}
@@ -212,12 +215,12 @@ if wants deb; then
         documented "$tree" offshoot-board targets/README.md
         architecture=${triple%%-*}
         architecture=${architecture/aarch64/arm64}
-        targets/deb.sh targets/board/debian "${architecture/armv7/armhf}" "$version" "$tree" "$out"
+        SOURCE_DATE_EPOCH=$epoch targets/deb.sh targets/board/debian "${architecture/armv7/armhf}" "$version" "$tree" "$out"
     done
 fi
 
 if wants sbom; then
-    targets/sbom.py "$out"
+    SOURCE_DATE_EPOCH=$epoch targets/sbom.py "$out"
 fi
 
 (cd "$out" && find . -maxdepth 1 -type f ! -name SHA256SUMS -printf '%P\n' | sort | xargs sha256sum >SHA256SUMS)

@@ -150,6 +150,8 @@ if wants "offshoot_sdk-$version-*_$machine.whl"; then
     step "the wheel with the command: the ML engineer's tutorial, and the first example of the Python manual"
     numpy
     cp "$work/pictures.py" "$debian/root/pictures.py"
+    # Any model does; the wheel has none.
+    cp "$root/models/sprout/sprout.onnx" "$debian/root/model.onnx"
     block python 1 sdk/python/README.md >"$debian/root/lesson.py"
     inside 'rm -rf ml; mkdir ml; cd ml; cp /root/release/offshoot_sdk-*_'"$machine"'.whl .
         python3 /root/pictures.py
@@ -157,7 +159,7 @@ if wants "offshoot_sdk-$version-*_$machine.whl"; then
         '"$(block '' 1 docs/tutorials/ml-engineer.md | head -n 1)"'
         offshoot pull sprout
         python3 /root/lesson.py
-        cp sprout.onnx mobilenet_v2.onnx
+        cp /root/model.onnx mobilenet_v2.onnx
         '"$(block '' 1 docs/tutorials/ml-engineer.md | tail -n +2)" | tee "$work/python"
     says '^mug, ' "$work/python"
     says 'mug' "$work/python"

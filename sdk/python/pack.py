@@ -3,8 +3,8 @@
 
     pack.py [--runtime] [--platform TAG] MODULE.so OUT
 
-TAG is linux_MACHINE if it is not given. The package zopfli (from PyPI), where it is installed, makes the wheel 3 to
-5 % smaller, and takes minutes. What the workspace has built for its tests is tested so, and what a
+TAG is linux_MACHINE if it is not given. The package zopfli (from PyPI), where it is installed, makes the wheel 3 %
+smaller, and takes one to two minutes. What the workspace has built for its tests is tested so, and what a
 release has built for its command goes into a wheel without tract being compiled again: `maturin build` chooses
 features by itself, and so other crates. The bytes are the same each time.
 """
