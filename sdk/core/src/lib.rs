@@ -3,7 +3,8 @@
 //!
 //! Modules in the order an image travels:
 //! [`frame`] -> [`preprocess`] -> ([`package`], [`graph`] executed by `offshoot-engine`)
-//! -> [`embedding`] -> [`head`]. A text comes by way of [`tokens`].
+//! -> [`embedding`] -> [`head`]. A text comes by way of [`tokens`]; [`tail`] tunes the network's
+//! last layer.
 //!
 //! The crate is `no_std` and allocates nothing; the `alloc` feature adds the writer that
 //! the converter uses.
@@ -32,6 +33,7 @@ pub mod package;
 pub mod preprocess;
 pub mod quant;
 pub mod shape;
+pub mod tail;
 pub mod tokens;
 
 pub use embedding::{Distance, Embedding, Similarity};

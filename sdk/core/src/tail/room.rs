@@ -1,0 +1,210 @@
+//! Memory of a tuner: one slice of words, divided once.
+
+use bytemuck::Pod;
+
+use super::{Samples, Tail};
+use crate::head::{HeadError, HeadKind, Limits};
+
+/// Sizes that determine the memory of a [`Tuner`](super::Tuner).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TailLayout {
+    /// Output channels of the convolution, [`Tail::channels`].
+    pub channels: u32,
+    /// Pixels of a map, [`Tail::pixels`].
+    pub pixels: u32,
+    /// Values of an embedding, [`Tail::dim`].
+    pub dim: u32,
+    /// Classes of the samples.
+    pub classes: u16,
+    /// Number of samples.
+    pub samples: u16,
+    /// Kind of the head that the gate teaches.
+    pub head: HeadKind,
+    /// True if the products of weights and maps are computed once and kept: `4 * samples *
+    /// channels * pixels` bytes more, and as many multiplications less as there are epochs. The
+    /// result has the same bits.
+    pub keeps_products: bool,
+}
+
+impl TailLayout {
+    /// Layout for a tail and its samples, with a ridge head in the gate.
+    #[must_use]
+    pub fn new(tail: &Tail<'_>, samples: &Samples<'_>, keeps_products: bool) -> Self {
+        Self {
+            channels: tail.channels() as u32,
+            pixels: tail.pixels() as u32,
+            dim: tail.dim() as u32,
+            classes: samples.classes,
+            samples: samples.owners.len().min(usize::from(u16::MAX)) as u16,
+            head: HeadKind::Ridge,
+            keeps_products,
+        }
+    }
+
+    /// Length in `u32` words of the memory that the tuner needs, exactly.
+    ///
+    /// With `c` channels, `p` pixels, `d` dimensions, `k` classes and `n` samples these are about
+    /// `24 * c + 12 * k * (d + 1) + 12 * d + n * (d + 7) + 4 * p` bytes, and those of the head of the
+    /// gate ([`Limits::words`]); with [`TailLayout::keeps_products`] also `4 * n * c * p`.
+    ///
+    /// # Errors
+    ///
+    /// [`HeadError`] if a head for these samples is not possible, or the memory could not be
+    /// addressed.
+    pub const fn words(&self) -> Result<usize, HeadError> {
+        let head = match self.limits().words(self.head, self.dim as usize) {
+            Ok(words) => words as u64,
+            Err(error) => return Err(error),
+        };
+        // Each factor but the pixels is below 2^16 where a head is possible.
+        let c = self.channels as u64;
+        let d = self.dim as u64;
+        let k = self.classes as u64;
+        let n = self.samples as u64;
+        let p = self.pixels as u64;
+        let products = if self.keeps_products { n * c.saturating_mul(p) } else { 0 };
+        let own = 6 * c + 3 * k * (d + 1) + 3 * d + (n * d).div_ceil(4) + k + p;
+        let words = head + own + n + n.div_ceil(2) + n.div_ceil(4);
+        let words = words.saturating_add(products);
+        if words >= 1 << 30 || words > (usize::MAX / 8) as u64 {
+            return Err(HeadError::TooLarge { classes: self.classes, samples: self.samples });
+        }
+        Ok(words as usize)
+    }
+
+    /// Limits of the head of the gate.
+    pub(super) const fn limits(&self) -> Limits {
+        Limits { classes: self.classes, samples: self.samples }
+    }
+
+    /// Divides memory of [`TailLayout::words`].
+    pub(super) fn carve<'a>(&self, memory: &'a mut [u32]) -> Room<'a> {
+        let c = self.channels as usize;
+        let d = self.dim as usize;
+        let k = usize::from(self.classes);
+        let n = usize::from(self.samples);
+        let p = self.pixels as usize;
+        let rest = &mut &mut *memory;
+        Room {
+            change: Parameter::take(rest, c),
+            biases: take(rest, c),
+            mean: take(rest, c),
+            active: take(rest, c),
+            weights: Parameter::take(rest, k * d),
+            offsets: Parameter::take(rest, k),
+            centre: take(rest, d),
+            embedding: take(rest, d),
+            slope: take(rest, d),
+            codes: take(rest, n * d),
+            scores: take(rest, k),
+            pixels: take(rest, p),
+            gains: take(rest, n),
+            order: take(rest, n),
+            folds: take(rest, n),
+            products: take(rest, if self.keeps_products { n * c * p } else { 0 }),
+            head: core::mem::take(rest),
+        }
+    }
+}
+
+/// Values that are tuned, with their gradient and its running mean.
+pub(super) struct Parameter<'a> {
+    pub value: &'a mut [f32],
+    pub gradient: &'a mut [f32],
+    pub momentum: &'a mut [f32],
+}
+
+impl<'a> Parameter<'a> {
+    fn take(words: &mut &'a mut [u32], count: usize) -> Self {
+        Self {
+            value: take(words, count),
+            gradient: take(words, count),
+            momentum: take(words, count),
+        }
+    }
+
+    pub fn clear(&mut self) {
+        self.value.fill(0.0);
+        self.gradient.fill(0.0);
+        self.momentum.fill(0.0);
+    }
+}
+
+/// Memory of a tuner by its parts.
+pub(super) struct Room<'a> {
+    /// Change of each bias, in steps of the convolution's output.
+    pub change: Parameter<'a>,
+    /// Biases of the last round in integers.
+    pub biases: &'a mut [i32],
+    /// Means of a sample's channels over its pixels, then the loss's slope by them.
+    pub mean: &'a mut [f32],
+    /// Number of a sample's pixels per channel that the clamp leaves alone.
+    pub active: &'a mut [f32],
+    /// Weights of the throw-away softmax, class by class.
+    pub weights: Parameter<'a>,
+    pub offsets: Parameter<'a>,
+    /// Mean embedding of the round's samples.
+    pub centre: &'a mut [f32],
+    pub embedding: &'a mut [f32],
+    /// Slope of the loss by the embedding.
+    pub slope: &'a mut [f32],
+    /// Embeddings of all samples in int8 values.
+    pub codes: &'a mut [i8],
+    /// Scores, then probabilities, of a sample.
+    pub scores: &'a mut [f32],
+    /// Accumulators of a channel.
+    pub pixels: &'a mut [i32],
+    /// Squared error of each held-out sample before, minus after.
+    pub gains: &'a mut [f32],
+    /// Samples of the round in the order of the epoch.
+    pub order: &'a mut [u16],
+    /// Fold of each sample.
+    pub folds: &'a mut [u8],
+    pub products: &'a mut [i32],
+    /// Memory of the head of the gate.
+    pub head: &'a mut [u32],
+}
+
+fn take<'a, T: Pod>(words: &mut &'a mut [u32], count: usize) -> &'a mut [T] {
+    let (front, rest) = core::mem::take(words).split_at_mut((count * size_of::<T>()).div_ceil(4));
+    *words = rest;
+    &mut bytemuck::cast_slice_mut(front)[..count]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::vec;
+
+    use super::*;
+
+    #[test]
+    fn every_word_is_used() {
+        for keeps_products in [false, true] {
+            let layout = TailLayout {
+                channels: 12,
+                pixels: 9,
+                dim: 7,
+                classes: 3,
+                samples: 10,
+                head: HeadKind::Ridge,
+                keeps_products,
+            };
+            let mut memory = vec![0; layout.words().unwrap()];
+            let room = layout.carve(&mut memory);
+            let head = layout.limits().words(HeadKind::Ridge, 7).unwrap();
+            assert_eq!(room.head.len(), head);
+            let products = if keeps_products { 10 * 12 * 9 } else { 0 };
+            assert_eq!(room.products.len(), products);
+        }
+        let large = TailLayout {
+            channels: 65_535,
+            pixels: 65_535,
+            dim: 65_535,
+            classes: 1000,
+            samples: 60_000,
+            head: HeadKind::Ridge,
+            keeps_products: true,
+        };
+        assert!(matches!(large.words(), Err(HeadError::TooLarge { .. })));
+    }
+}

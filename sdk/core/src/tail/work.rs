@@ -1,0 +1,335 @@
+//! Pieces of a tuner's work.
+
+use super::Tail;
+use super::gate;
+use super::gradient;
+use super::room::Room;
+use super::tuner::{BATCH, Biases, FIRST, Phase, Tuner};
+use crate::embedding::Embedding;
+use crate::head::{AskError, Head, HeadError, SampleError};
+use crate::quant::Quant;
+
+/// Fewest steps of descent.
+const LEAST_STEPS: u32 = 8;
+
+/// Error of the gate's head; none can occur with samples that were checked.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Impossible;
+
+impl From<HeadError> for Impossible {
+    fn from(_: HeadError) -> Self {
+        Self
+    }
+}
+
+impl From<SampleError> for Impossible {
+    fn from(_: SampleError) -> Self {
+        Self
+    }
+}
+
+impl From<AskError> for Impossible {
+    fn from(_: AskError) -> Self {
+        Self
+    }
+}
+
+impl Tuner<'_> {
+    /// Puts the samples of a round in order, and everything that is tuned to its start.
+    fn begin_round(&mut self, round: u8) {
+        let mut room = self.layout.carve(self.memory);
+        let inside = room.folds.iter().enumerate().filter(|(_, fold)| **fold != round);
+        let mut count = 0;
+        for (slot, (sample, _)) in room.order.iter_mut().zip(inside) {
+            *slot = sample as u16;
+            count += 1;
+        }
+        room.change.clear();
+        room.weights.clear();
+        room.offsets.clear();
+        room.centre.fill(0.0);
+        self.round = round;
+        self.count = count;
+        self.place = 0;
+        // One order for each round.
+        self.random = u64::from(self.tuning.seed) << 8 | u64::from(round);
+        self.spread = 0.0;
+        self.squares = [0.0; 3];
+        self.phase = Phase::Measure(0);
+    }
+
+    /// Steps of descent of a round with `count` samples.
+    fn descents(&self, count: usize) -> u32 {
+        match self.tuning.epochs_for(self.samples.owners.len(), self.samples.classes) {
+            0 => 0,
+            epochs => (u32::from(epochs) * count as u32).div_ceil(BATCH.into()).max(LEAST_STEPS),
+        }
+    }
+
+    /// Steps in all.
+    pub(super) fn steps(&mut self) -> u32 {
+        let all = self.samples.owners.len();
+        let folds = self.tuning.folds;
+        let room = self.layout.carve(self.memory);
+        let mut held_out = [0; 10];
+        room.folds.iter().for_each(|&fold| held_out[usize::from(fold)] += 1);
+        let multiply = if self.layout.keeps_products { pieces(all) } else { 0 };
+        let mut steps = multiply + pieces(all) + u32::from(folds);
+        for held_out in &held_out[..usize::from(folds)] {
+            let inside = all - held_out;
+            steps += pieces(inside) + self.descents(inside) + pieces(all) + 1;
+        }
+        steps + pieces(all) + self.descents(all)
+    }
+
+    pub(super) fn multiply(&mut self, at: usize) {
+        let end = (at + usize::from(BATCH)).min(self.samples.owners.len());
+        let room = self.layout.carve(self.memory);
+        let pixels = self.tail.pixels();
+        let size = pixels * self.tail.channels();
+        for sample in at..end {
+            let map = self.samples.map(&self.tail, sample);
+            let kept = room.products[sample * size..][..size].chunks_exact_mut(pixels);
+            for (channel, out) in kept.enumerate() {
+                self.tail.products(channel, map, out);
+            }
+        }
+        let is_last = end == self.samples.owners.len();
+        self.phase = if is_last { FIRST } else { Phase::Multiply(end) };
+    }
+
+    pub(super) fn embed(&mut self, biases: Biases, at: usize) {
+        let end = (at + usize::from(BATCH)).min(self.samples.owners.len());
+        if biases == Biases::Tuned && at == 0 {
+            self.round_biases();
+        }
+        let mut room = self.layout.carve(self.memory);
+        if biases == Biases::Package {
+            room.biases.iter_mut().zip(self.tail.biases()).for_each(|(out, bias)| *out = bias);
+        }
+        for sample in at..end {
+            self.tail.embed_sample(self.samples.map(&self.tail, sample), sample, &mut room);
+        }
+        let is_last = end == self.samples.owners.len();
+        self.phase = match (is_last, biases) {
+            (false, _) => Phase::Embed(biases, end),
+            (true, Biases::Package) => Phase::Judge(biases, 0),
+            (true, Biases::Tuned) => Phase::Judge(biases, self.round),
+        };
+    }
+
+    pub(super) fn judge(&mut self, biases: Biases, fold: u8) {
+        let judged = self.try_judge(biases, fold);
+        debug_assert_eq!(judged, Ok(()), "samples and memory were checked");
+        let next = fold + 1;
+        let folds = self.tuning.folds;
+        match biases {
+            Biases::Package if next < folds => self.phase = Phase::Judge(biases, next),
+            Biases::Package => self.begin_round(0),
+            Biases::Tuned if next < folds => self.begin_round(next),
+            Biases::Tuned => self.decide(),
+        }
+    }
+
+    fn try_judge(&mut self, biases: Biases, fold: u8) -> Result<(), Impossible> {
+        let quant = self.tail.output();
+        let dim = self.tail.dim();
+        let limits = self.layout.limits();
+        let room = self.layout.carve(self.memory);
+        let embedding = Embeddings { codes: room.codes, dim, quant, unit_length: self.unit_length };
+        let mut head = Head::new(self.layout.head, dim, self.package_id, limits, room.head)?;
+        head.set_false_rejection_rate(0.0)?;
+        for class in 0..self.samples.classes {
+            head.add_class(name(class, &mut [0; 5])).map_err(|_| Impossible)?;
+        }
+        let owners = self.samples.owners.iter().zip(&*room.folds).enumerate();
+        for (sample, (&owner, _)) in owners.clone().filter(|(_, (_, own))| **own != fold) {
+            let class = head.class_at(owner.into()).ok_or(Impossible)?;
+            head.add_sample(class, embedding.of(sample))?;
+        }
+        head.fit()?;
+        for (sample, (&owner, _)) in owners.filter(|(_, (_, own))| **own == fold) {
+            head.probabilities(embedding.of(sample), room.scores)?;
+            let error = gate::brier(room.scores, owner);
+            match biases {
+                Biases::Package => {
+                    room.gains[sample] = error as f32;
+                    self.sums.before += error;
+                }
+                Biases::Tuned => {
+                    room.gains[sample] -= error as f32;
+                    self.sums.after += error;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Decides by the held-out samples of all folds; tunes the result if it is kept.
+    fn decide(&mut self) {
+        let room = self.layout.carve(self.memory);
+        let verdict = gate::verdict(self.sums, room.gains, self.tuning.least_t);
+        self.verdict = Some(verdict);
+        if verdict.keeps() {
+            self.begin_round(self.tuning.folds);
+        } else {
+            self.phase = Phase::Done;
+        }
+    }
+
+    pub(super) fn measure(&mut self, at: usize) {
+        let end = (at + usize::from(BATCH)).min(self.count);
+        let mut room = self.layout.carve(self.memory);
+        for place in at..end {
+            let sample = usize::from(room.order[place]);
+            let map = self.samples.map(&self.tail, sample);
+            self.tail.means(map, sample, &mut room);
+            self.tail.embedding(&mut room);
+            let share = 1.0 / (place + 1) as f32;
+            for (centre, &x) in room.centre.iter_mut().zip(&*room.embedding) {
+                let away = x - *centre;
+                *centre += away * share;
+                self.spread += f64::from(away) * f64::from(x - *centre);
+            }
+        }
+        self.phase = Phase::Measure(end);
+        if end == self.count {
+            let square = self.spread / (self.count * self.tail.dim()) as f64;
+            self.scale = if square > 0.0 { (1.0 / libm::sqrt(square)) as f32 } else { 0.0 };
+            self.descend_or_go_on(0);
+        }
+    }
+
+    /// Goes on with a step of descent, or with what follows the last.
+    fn descend_or_go_on(&mut self, step: u32) {
+        if step < self.descents(self.count) {
+            self.phase = Phase::Descend(step);
+        } else if self.round < self.tuning.folds {
+            self.phase = Phase::Embed(Biases::Tuned, 0);
+        } else {
+            self.round_biases();
+            self.phase = Phase::Done;
+        }
+    }
+
+    pub(super) fn descend(&mut self, step: u32) {
+        let steps = self.descents(self.count);
+        self.loss = 0.0;
+        for _ in 0..BATCH {
+            let sample = self.draw();
+            let owner = self.samples.owners[sample];
+            let map = self.samples.map(&self.tail, sample);
+            let mut room = self.layout.carve(self.memory);
+            let own = gradient::Lesson { map, sample, owner, scale: self.scale, batch: BATCH };
+            self.loss += self.tail.add_gradients(&own, &mut room);
+        }
+        let length = self.tail.bias_length();
+        let mut room = self.layout.carve(self.memory);
+        let pace = gradient::Pace::new(&self.tuning, step, steps, length);
+        gradient::descend(&pace, &mut self.squares, &mut room);
+        self.descend_or_go_on(step + 1);
+    }
+
+    /// Draws the next sample of the order, which is shuffled at the start of each epoch.
+    fn draw(&mut self) -> usize {
+        let room = self.layout.carve(self.memory);
+        if self.place == 0 {
+            for i in (1..self.count).rev() {
+                let other = splitmix(&mut self.random) % (i as u64 + 1);
+                room.order.swap(i, other as usize);
+            }
+        }
+        let sample = usize::from(room.order[self.place]);
+        self.place = if self.place + 1 == self.count { 0 } else { self.place + 1 };
+        sample
+    }
+
+    /// Writes the tuned biases as integers.
+    fn round_biases(&mut self) {
+        let room = self.layout.carve(self.memory);
+        for (channel, out) in room.biases.iter_mut().enumerate() {
+            *out = self.tail.tuned_bias(channel, room.change.value[channel]);
+        }
+    }
+}
+
+impl Tail<'_> {
+    /// Computes the accumulators of one channel for every pixel.
+    fn products(&self, channel: usize, map: &[i8], out: &mut [i32]) {
+        self.conv.products(channel, map, out);
+    }
+
+    /// Returns the bias that is changed by so many steps of the convolution's output.
+    fn tuned_bias(&self, channel: usize, change: f32) -> i32 {
+        let factor = f64::from(self.conv.factor(channel));
+        // A channel whose factor is zero is constant.
+        let units = if factor > 0.0 { libm::round(f64::from(change) / factor) } else { 0.0 };
+        let limit = f64::from(self.conv.bias_limit());
+        (f64::from(self.conv.bias(channel)) + units).clamp(-limit, limit) as i32
+    }
+
+    /// Computes the embedding of a sample with `room.biases`: its part of `room.codes`.
+    fn embed_sample(&self, map: &[i8], sample: usize, room: &mut Room<'_>) {
+        let pixels = self.pixels();
+        let kept = sample * pixels * self.channels();
+        let pooled: &mut [i32] = bytemuck::cast_slice_mut(room.active);
+        for (channel, (pooled, &bias)) in pooled.iter_mut().zip(&*room.biases).enumerate() {
+            let products = if room.products.is_empty() {
+                self.products(channel, map, room.pixels);
+                &*room.pixels
+            } else {
+                &room.products[kept + channel * pixels..][..pixels]
+            };
+            let bias = bias.wrapping_sub(self.conv.bias(channel));
+            *pooled = self.pool.mean(&self.conv, channel, bias, products);
+        }
+        let dim = self.dim();
+        self.finish(pooled, &mut room.codes[sample * dim..][..dim]);
+    }
+}
+
+/// Embeddings of all samples.
+struct Embeddings<'a> {
+    codes: &'a [i8],
+    dim: usize,
+    quant: Quant,
+    unit_length: bool,
+}
+
+impl Embeddings<'_> {
+    fn of(&self, sample: usize) -> Embedding<'_> {
+        let codes = &self.codes[sample * self.dim..][..self.dim];
+        let quant =
+            if self.unit_length { Embedding::unit_quant(codes, self.quant) } else { self.quant };
+        Embedding::Int8 { codes, quant }
+    }
+}
+
+/// Name of a class: its number.
+fn name(class: u16, digits: &mut [u8; 5]) -> &str {
+    let mut rest = class;
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    core::str::from_utf8(&digits[at..]).unwrap_or("0")
+}
+
+/// Steps for so many samples.
+fn pieces(count: usize) -> u32 {
+    count.div_ceil(BATCH.into()) as u32
+}
+
+/// Pseudorandom numbers (SplitMix64).
+fn splitmix(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut z = *state;
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
