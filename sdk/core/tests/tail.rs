@@ -359,7 +359,7 @@ fn files_are_checked() {
             );
         }
     }
-    let forged = sealed(128, i32::MAX as u32);
+    let forged = sealed(132, i32::MAX as u32);
     let refused = Delta::open(&forged).unwrap().tail(&package).err();
     assert!(matches!(refused, Some(DeltaError::Malformed { .. })));
 }

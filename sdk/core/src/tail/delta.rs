@@ -14,6 +14,7 @@
 //! | 2, 2 | recipe: epochs; gate: number of samples |
 //! | 4, 4, 4, 4 | recipe: step, step of the softmax, threshold of t, floats; seed |
 //! | 4, 4, 4 | gate: squared error before, after, t, floats |
+//! | 2, 2 | gate: mistakes before, after |
 //! | 32 | SHA-256 of the samples: classes, maps |
 //! | 4 * channels | biases |
 //! | a map and an embedding, a golden | int8 values |
@@ -28,7 +29,7 @@ use crate::package::{Package, PackageId};
 
 const MAGIC: [u8; 8] = *b"OFFSTAIL";
 const VERSION: u16 = 1;
-const FIXED_BYTES: usize = 128;
+const FIXED_BYTES: usize = 132;
 const CRC_BYTES: usize = 4;
 const GOLDENS: u16 = 2;
 const BIASES: u8 = 0;
@@ -244,8 +245,10 @@ impl Recorded {
         let seed = take_u32(rest);
         let [before, after, t] = [(); 3].map(|()| f32::from_le_bytes(take(rest)));
         let tuning = Tuning { epochs: Some(epochs), step, head_step, folds, least_t, seed };
-        let evidence = Evidence { samples, before, after, t };
-        let errors = [before, after].iter().all(|error| (0.0..=2.0).contains(error));
+        let [wrong_before, wrong_after] = [(); 2].map(|()| u16::from_le_bytes(take(rest)));
+        let evidence = Evidence { samples, before, after, t, wrong_before, wrong_after };
+        let errors = [before, after].iter().all(|error| (0.0..=2.0).contains(error))
+            && wrong_before.max(wrong_after) <= samples;
         if !tuning.is_valid() || !errors || t.is_nan() || samples == 0 {
             return Err(DeltaError::Malformed { what: "its recipe or its gate is out of range" });
         }
@@ -287,6 +290,9 @@ pub(super) fn write(
     put(rest, &tuning.seed.to_le_bytes());
     for float in [evidence.before, evidence.after, evidence.t] {
         put(rest, &float.to_le_bytes());
+    }
+    for count in [evidence.wrong_before, evidence.wrong_after] {
+        put(rest, &count.to_le_bytes());
     }
     put(rest, digest);
     let (biases, goldens) = blobs.split_at_mut(4 * tail.channels());

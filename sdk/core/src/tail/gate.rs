@@ -28,6 +28,10 @@ pub struct Evidence {
     pub after: f32,
     /// Mean difference divided by its standard error (paired t).
     pub t: f32,
+    /// Number of held-out samples whose most probable class was wrong before.
+    pub wrong_before: u16,
+    /// The same after tuning.
+    pub wrong_after: u16,
 }
 
 impl Verdict {
@@ -56,19 +60,37 @@ impl fmt::Display for Verdict {
                 return write!(f, "too few samples: each class needs {least}");
             }
         };
-        let Evidence { samples, before, after, t } = evidence;
+        let Evidence { samples, before, after, t, wrong_before, wrong_after } = evidence;
         write!(
             f,
-            "{word}: held-out squared error {before:.4} before, {after:.4} after, t {t:.1}, {samples} samples"
+            "{word}: held-out squared error {before:.4} before, {after:.4} after (t {t:.1}), {wrong_before} and {wrong_after} of {samples} wrong"
         )
     }
 }
 
 /// Errors of the held-out samples so far.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Sums {
-    pub before: f64,
-    pub after: f64,
+pub(super) struct Errors {
+    /// Sum of squared errors.
+    square: f64,
+    /// Samples whose most probable class is wrong.
+    wrong: u16,
+}
+
+impl Errors {
+    /// Adds a sample; returns its squared error.
+    pub fn add(&mut self, probabilities: &[f32], owner: u16) -> f32 {
+        let mut square = 0.0;
+        let mut best = 0;
+        for (class, &p) in probabilities.iter().enumerate() {
+            let target = if class == usize::from(owner) { 1.0 } else { 0.0 };
+            square += (f64::from(p) - target) * (f64::from(p) - target);
+            best = if p > probabilities[best] { class } else { best };
+        }
+        self.square += square;
+        self.wrong += u16::from(best != usize::from(owner));
+        square as f32
+    }
 }
 
 /// Assigns the samples of each class to folds in turn. Returns false if a class has fewer samples
@@ -89,8 +111,8 @@ pub(super) fn deal(owners: &[u16], classes: u16, folds: u8, out: &mut [u8]) -> b
     classes > 1
 }
 
-/// Decides by the gain of each held-out sample.
-pub(super) fn verdict(sums: Sums, gains: &[f32], least_t: f32) -> Verdict {
+/// Decides by the gain of each held-out sample, and by the mistakes: not more than before.
+pub(super) fn verdict(before: Errors, after: Errors, gains: &[f32], least_t: f32) -> Verdict {
     let count = gains.len() as f64;
     let mean = gains.iter().map(|&gain| f64::from(gain)).sum::<f64>() / count;
     let squares = gains.iter().map(|&gain| (f64::from(gain) - mean) * (f64::from(gain) - mean));
@@ -100,21 +122,18 @@ pub(super) fn verdict(sums: Sums, gains: &[f32], least_t: f32) -> Verdict {
     let t = if error > 0.0 { (mean / error) as f32 } else { 0.0 };
     let evidence = Evidence {
         samples: gains.len() as u16,
-        before: (sums.before / count) as f32,
-        after: (sums.after / count) as f32,
+        before: (before.square / count) as f32,
+        after: (after.square / count) as f32,
         t,
+        wrong_before: before.wrong,
+        wrong_after: after.wrong,
     };
-    if t > least_t { Verdict::Keep(evidence) } else { Verdict::Refuse(evidence) }
-}
-
-/// Squared error of probabilities of one sample.
-pub(super) fn brier(probabilities: &[f32], owner: u16) -> f64 {
-    let mut sum = 0.0;
-    for (class, &p) in probabilities.iter().enumerate() {
-        let target = if class == usize::from(owner) { 1.0 } else { 0.0 };
-        sum += (f64::from(p) - target) * (f64::from(p) - target);
+    let is_forced = least_t == f32::NEG_INFINITY;
+    if is_forced || (t > least_t && after.wrong <= before.wrong) {
+        Verdict::Keep(evidence)
+    } else {
+        Verdict::Refuse(evidence)
     }
-    sum
 }
 
 #[cfg(test)]
@@ -136,16 +155,29 @@ mod tests {
 
     #[test]
     fn the_gain_is_clear_or_refused() {
-        let sums = Sums { before: 4.0, after: 2.0 };
-        let t = |gains: &[f32]| verdict(sums, gains, 2.0).evidence().unwrap().t;
+        let errors = |square, wrong| Errors { square, wrong };
+        let judged = |gains: &[f32]| verdict(errors(4.0, 2), errors(2.0, 2), gains, 2.0);
         // Mean 0.5, standard deviation 0.5774, standard error 0.2887.
-        assert!((t(&[0.0, 1.0, 0.0, 1.0]) - 1.7321).abs() < 1e-3);
-        assert!(!verdict(sums, &[0.0, 1.0, 0.0, 1.0], 2.0).keeps());
-        assert!(verdict(sums, &[0.5, 1.0, 0.5, 1.0], 2.0).keeps());
-        assert!(!verdict(sums, &[-0.5, -1.0, -0.5, -1.0], 2.0).keeps());
-        assert!(!verdict(sums, &[0.0; 4], 2.0).keeps(), "no change is no gain");
-        let text = verdict(sums, &[0.5, 1.0, 0.5, 1.0], 2.0).to_string();
+        let evidence = judged(&[0.0, 1.0, 0.0, 1.0]).evidence().unwrap();
+        assert!((evidence.t - 1.7321).abs() < 1e-3);
+        assert!(!judged(&[0.0, 1.0, 0.0, 1.0]).keeps());
+        assert!(judged(&[0.5, 1.0, 0.5, 1.0]).keeps());
+        assert!(!judged(&[-0.5, -1.0, -0.5, -1.0]).keeps());
+        assert!(!judged(&[0.0; 4]).keeps(), "no change is no gain");
+        let text = judged(&[0.5, 1.0, 0.5, 1.0]).to_string();
         assert!(text.starts_with("kept: held-out squared error 1.0000 before, 0.5000"), "{text}");
-        assert_eq!(brier(&[0.5, 0.5], 1), 0.5);
+        // A mistake more.
+        let worse = |least| verdict(errors(4.0, 1), errors(2.0, 2), &[0.5, 1.0, 0.5, 1.0], least);
+        assert!(!worse(2.0).keeps() && worse(f32::NEG_INFINITY).keeps());
+    }
+
+    #[test]
+    fn errors_are_squares_and_mistakes() {
+        let mut errors = Errors::default();
+        assert_eq!(errors.add(&[0.5, 0.5], 1), 0.5);
+        assert_eq!(errors.add(&[0.2, 0.0, 0.8], 2), 0.08);
+        assert_eq!(errors.add(&[0.0, 1.0], 0), 2.0);
+        // Of two equal ones the first is the answer.
+        assert!((errors.square - 2.58).abs() < 1e-6 && errors.wrong == 2);
     }
 }

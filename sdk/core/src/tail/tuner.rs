@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::gate::{self, Sums};
+use super::gate::{self, Errors};
 use super::{Delta, Recorded, Tail, TailLayout, Verdict};
 use crate::head::HeadError;
 use crate::package::{Package, PackageId};
@@ -35,7 +35,8 @@ pub struct Tuning {
     pub head_step: f32,
     /// Parts into which the samples are divided; each is held out once. 2 to 10.
     pub folds: u8,
-    /// Paired t of the held-out squared errors above which the result is kept.
+    /// Paired t of the held-out squared errors above which the result is kept, if it makes no more
+    /// mistakes than before; minus infinity: it is kept anyway.
     pub least_t: f32,
     /// Seed of the order of the samples.
     pub seed: u32,
@@ -184,7 +185,8 @@ pub struct Tuner<'m> {
     pub(super) spread: f64,
     pub(super) scale: f32,
     pub(super) squares: [f32; 3],
-    pub(super) sums: Sums,
+    pub(super) before: Errors,
+    pub(super) after: Errors,
     pub(super) done: u32,
     pub(super) of: u32,
     pub(super) loss: f32,
@@ -228,7 +230,8 @@ impl<'m> Tuner<'m> {
             spread: 0.0,
             scale: 0.0,
             squares: [0.0; 3],
-            sums: Sums::default(),
+            before: Errors::default(),
+            after: Errors::default(),
             done: 0,
             of: 0,
             loss: 0.0,

@@ -150,16 +150,9 @@ impl Tuner<'_> {
         head.fit()?;
         for (sample, (&owner, _)) in owners.filter(|(_, (_, own))| **own == fold) {
             head.probabilities(embedding.of(sample), room.scores)?;
-            let error = gate::brier(room.scores, owner);
             match biases {
-                Biases::Package => {
-                    room.gains[sample] = error as f32;
-                    self.sums.before += error;
-                }
-                Biases::Tuned => {
-                    room.gains[sample] -= error as f32;
-                    self.sums.after += error;
-                }
+                Biases::Package => room.gains[sample] = self.before.add(room.scores, owner),
+                Biases::Tuned => room.gains[sample] -= self.after.add(room.scores, owner),
             }
         }
         Ok(())
@@ -168,7 +161,7 @@ impl Tuner<'_> {
     /// Decides by the held-out samples of all folds; tunes the result if it is kept.
     fn decide(&mut self) {
         let room = self.layout.carve(self.memory);
-        let verdict = gate::verdict(self.sums, room.gains, self.tuning.least_t);
+        let verdict = gate::verdict(self.before, self.after, room.gains, self.tuning.least_t);
         self.verdict = Some(verdict);
         if verdict.keeps() {
             self.begin_round(self.tuning.folds);
