@@ -2,25 +2,14 @@
 
 use csv_core::{WriteResult, Writer};
 use image::RgbImage;
-use image::imageops::{FilterType, overlay, resize};
 use offshoot_dataset::{Opener, Sample};
 
 use super::shared::{beginning, described, embed_all, has_ending, png, write_file};
 use crate::args::ClusterArgs;
-use crate::draw::canvas::{Canvas, LINE};
+use crate::draw::contact_sheet::{Group, SHOWN, draw, thumbnail};
 use crate::error::CommandError;
 use crate::learn::embeddings::Reader;
 use crate::learn::k_means::k_means;
-
-/// Side of an image on the sheet, and the gap between two, in pixels.
-const SIDE: u32 = 96;
-const GAP: u32 = 4;
-
-/// Minimum width in pixels, as room for a label.
-const LEAST_WIDTH: u32 = 256;
-
-/// Number of images per cluster on the sheet, nearest to the centre first.
-const SHOWN: usize = 10;
 
 pub(super) fn run(args: &ClusterArgs) -> Result<(), CommandError> {
     let mut extractor = args.run.open(&args.package)?;
@@ -118,38 +107,22 @@ fn label(row: usize, group: &[usize], kind: &str) -> String {
     format!("group {}: {} {kind}", row + 1, group.len())
 }
 
-/// Draws the contact sheet: a label and a row of images per cluster.
+/// Draws the contact sheet: a row of images per group, the nearest to its centre first.
 fn sheet(
     samples: &[Sample],
     groups: &[Vec<usize>],
     opener: &mut Opener,
 ) -> Result<RgbImage, CommandError> {
-    let row_height = LINE + SIDE + GAP;
-    let columns = groups.iter().map(Vec::len).max().unwrap_or(0).min(SHOWN) as u32;
-    let mut sheet = Canvas::white(
-        (GAP + columns * (SIDE + GAP)).max(LEAST_WIDTH),
-        GAP + groups.len() as u32 * row_height,
-    );
+    let mut shown = Vec::new();
     for (row, group) in groups.iter().enumerate() {
-        let top = GAP + row as u32 * row_height;
-        sheet.write(GAP, top, &label(row, group, "images"), [40; 3]);
-        for (column, &i) in group.iter().take(SHOWN).enumerate() {
-            let left = GAP + column as u32 * (SIDE + GAP);
-            let image = thumbnail(&samples[i], opener)?;
-            overlay(&mut sheet.0, &image, left.into(), (top + LINE).into());
-        }
+        let images: Result<Vec<_>, CommandError> = group
+            .iter()
+            .take(SHOWN)
+            .map(|&i| Ok(thumbnail(&opener.open(&samples[i])?.into())))
+            .collect();
+        let name = format!("group {}", row + 1);
+        shown.push(Group { name, count: group.len(), images: images? });
     }
-    Ok(sheet.0)
-}
-
-/// Returns the centre crop of an image, resized for the sheet.
-fn thumbnail(sample: &Sample, opener: &mut Opener) -> Result<RgbImage, CommandError> {
-    let image = opener.open(sample)?;
-    let width = image.width();
-    let height = image.height();
-    let side = width.min(height);
-    let full = RgbImage::from_raw(width, height, image.rgb().to_vec()).unwrap_or_default();
-    let middle =
-        image::imageops::crop_imm(&full, (width - side) / 2, (height - side) / 2, side, side);
-    Ok(resize(&middle.to_image(), SIDE, SIDE, FilterType::Triangle))
+    let title = format!("{} images in {} groups", samples.len(), groups.len());
+    Ok(draw(&title, "nearest to the centre of its group first", &shown))
 }

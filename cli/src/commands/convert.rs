@@ -19,7 +19,9 @@ use super::retype::again;
 use super::shared::{check_kind, decoded, write_file};
 use super::{accuracy_gate, cuts};
 use crate::args::ConvertArgs;
-use crate::draw::{report_html, report_json};
+use crate::draw::report_html::evidence::Evidence;
+use crate::draw::report_html::{self, Page};
+use crate::draw::report_json;
 use crate::error::CommandError;
 
 pub(super) fn run(args: &ConvertArgs) -> Result<(), CommandError> {
@@ -74,9 +76,11 @@ fn go(
     let converted = job.convert(source, &mut bar);
     bar.finish();
     let mut converted = converted?;
-    converted.report.task = accuracy_gate::run(args, source, &job, &converted)?;
+    let gate = accuracy_gate::run(args, source, &job, &converted)?;
+    let evidence = gate.as_ref().and_then(|gate| gate.evidence.clone());
+    converted.report.task = gate.map(|gate| gate.task);
     check_worth(args, &converted.report)?;
-    finish(args, start, &converted)
+    finish(args, start, &converted, evidence.as_ref())
 }
 
 /// Rejects a package whose embeddings are too far from the float network, unless `--max-drop`
@@ -101,10 +105,21 @@ fn texts(args: &ConvertArgs) -> Result<(Tokenizer, Vec<String>), CommandError> {
 }
 
 /// Writes the package and prints the summary.
-fn finish(args: &ConvertArgs, start: Instant, converted: &Converted) -> Result<(), CommandError> {
+fn finish(
+    args: &ConvertArgs,
+    start: Instant,
+    converted: &Converted,
+    evidence: Option<&Evidence>,
+) -> Result<(), CommandError> {
     let output = args.output.clone().unwrap_or_else(|| default_output(&args.model));
     write_file(&output, &converted.bytes)?;
-    tell(args, &output, &converted.report, start)?;
+    if let Some(path) = &args.report {
+        let title = &args.model.file_name().unwrap_or_default().to_string_lossy();
+        let command = &again(args);
+        let page = report_html::page(&Page { report: &converted.report, title, command, evidence });
+        write_file(path, page.as_bytes())?;
+    }
+    tell(args, &output, &converted.report, start);
     if let Some(target) = &args.target {
         let packed = pack(&converted.bytes, target)?;
         write_file(&output, &packed)?;
@@ -117,21 +132,11 @@ fn finish(args: &ConvertArgs, start: Instant, converted: &Converted) -> Result<(
     Ok(())
 }
 
-/// Writes the report in the requested forms.
-fn tell(
-    args: &ConvertArgs,
-    output: &Path,
-    report: &Report,
-    start: Instant,
-) -> Result<(), CommandError> {
-    let command = again(args);
-    if let Some(path) = &args.report {
-        let title = args.model.file_name().unwrap_or_default().to_string_lossy();
-        write_file(path, report_html::page(report, &title, &command).as_bytes())?;
-    }
+/// Prints the report, as a table or as JSON.
+fn tell(args: &ConvertArgs, output: &Path, report: &Report, start: Instant) {
     if args.json {
-        println!("{:#}", report_json::value(report, &command));
-        return Ok(());
+        println!("{:#}", report_json::value(report, &again(args)));
+        return;
     }
     println!(
         "{} -> {} in {:.1} s",
@@ -143,7 +148,6 @@ fn tell(
     if let Some(path) = &args.report {
         println!("  report         {}", path.display());
     }
-    Ok(())
 }
 
 /// Loads and decodes the calibration images.

@@ -6,7 +6,7 @@ use offshoot::HeadKind;
 
 use super::shared::{Embedded, check_classes, check_count, embed_data, png, write_file};
 use crate::args::EvalArgs;
-use crate::draw::confusion::draw;
+use crate::draw::confusion::{Matrix, draw};
 use crate::error::CommandError;
 use crate::learn::embeddings::Embeddings;
 use crate::learn::few_shot::{FewShot, Protocol, few_shot};
@@ -37,7 +37,7 @@ pub(super) fn run(args: &EvalArgs) -> Result<(), CommandError> {
         let draws = if shots.is_some() { args.draws.get() } else { 1 };
         let protocol =
             Protocol { kind, shots: shots.unwrap_or(usize::MAX), draws, seed: args.seed };
-        let FewShot { scores, confusion } =
+        let FewShot { scores, confusion, .. } =
             few_shot(&protocol, &extractor, &data.classes, &train, &val)?;
         let count = scores.len() as f64;
         let mean = scores.iter().sum::<f64>() / count;
@@ -53,8 +53,13 @@ pub(super) fn run(args: &EvalArgs) -> Result<(), CommandError> {
         };
         println!("  {:<8} {mean:.3}{interval}", kind.name());
         if let Some(path) = args.confusion.as_ref().filter(|_| kind == drawn) {
-            let title = format!("{kind}, learned from {learned}: {:.1} of 100 right", 100.0 * mean);
-            write_file(path, &png(&draw(&title, &data.classes, &confusion), path)?)?;
+            let matrix = Matrix {
+                title: &format!("{:.1} of 100 right", 100.0 * mean),
+                below: &format!("head {kind}, trained on {learned}"),
+                classes: &data.classes,
+                counts: &confusion,
+            };
+            write_file(path, &png(&draw(&matrix), path)?)?;
             println!(
                 "  {}: rows are true classes, columns the predictions of {kind}",
                 path.display()

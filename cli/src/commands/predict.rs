@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::shared::{png, write_file};
 use crate::args::PredictArgs;
-use crate::draw::heatmap;
+use crate::draw::heatmap::{self, HeatMap};
 use crate::error::CommandError;
 use crate::learn::embeddings::{EmbedError, Reader};
 
@@ -70,7 +70,16 @@ fn draw(
             "the embedding is not the average of an int8 feature map, so there is no heat map";
         return Err(CommandError::Heatmap { path: args.package.clone(), what: what.to_string() });
     };
-    let drawing = heatmap::draw(&extractor.package(), image, &found, &seen.in_words(head));
+    let words = seen.in_words(head);
+    let (title, below) = words.split_once("  ").unwrap_or((&words, ""));
+    let drawing = heatmap::draw(&HeatMap {
+        package: extractor.package(),
+        image,
+        found: &found,
+        class: name(head, seen.answer.class()),
+        title,
+        below,
+    });
     write_file(out, &png(&drawing, out)?)
 }
 

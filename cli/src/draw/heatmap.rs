@@ -4,16 +4,45 @@ use image::{Rgb, RgbImage};
 use offshoot::{Activations, Image, Package};
 use offshoot_core::preprocess::Channels;
 
-use super::canvas::{Canvas, LINE};
+use super::canvas::{Anchor, Area, Canvas, PALE, SHARP, Style};
+use super::colour_ramp::evidence_colour;
 
-/// Minimum length of the longer side of an image in pixels.
-const SIDE: u32 = 448;
+/// Longer side of each of the two images in points.
+const SIDE: f32 = 280.0;
 
-/// Gap between the two images and above the text in pixels.
-const GAP: u32 = 6;
+/// Margin, gap between the images, distance of texts, and height of the scale, in points.
+const MARGIN: f32 = 24.0;
+const BETWEEN: f32 = 16.0;
+const GAP: f32 = 8.0;
+const BAR: f32 = 10.0;
 
 /// Opacity of the strongest activation.
-const COVER: f32 = 0.8;
+const COVER: f32 = 0.85;
+
+/// Grey that the scale is drawn over.
+const MIDDLE_GREY: Rgb<u8> = Rgb([128; 3]);
+
+const TITLE: Style = Style::new(16.0).bold();
+const BELOW: Style = Style::new(12.0).coloured(PALE);
+const CAPTION: Style = Style::new(11.0).coloured(PALE);
+const MARK: Style = Style::new(11.0);
+
+/// Content of the heat map.
+#[derive(Debug)]
+pub struct HeatMap<'a> {
+    /// Package that was asked.
+    pub package: Package<'a>,
+    /// Image.
+    pub image: &'a Image,
+    /// Evidence by position.
+    pub found: &'a Activations,
+    /// Class that the evidence is for.
+    pub class: &'a str,
+    /// Title: the answer.
+    pub title: &'a str,
+    /// Details of the answer.
+    pub below: &'a str,
+}
 
 /// Returns the network's input for an image: bytes row by row, channels innermost, in the network's
 /// channel order.
@@ -30,13 +59,63 @@ pub fn seen(package: &Package<'_>, image: &Image) -> Vec<u8> {
     codes.into_iter().map(|code| code as u8).collect()
 }
 
-/// Draws the network's input and beside it the class evidence by position: for the class red to
-/// yellow, against it blue, over a pale grey copy; `said` is written below.
-pub fn draw(package: &Package<'_>, image: &Image, found: &Activations, said: &str) -> RgbImage {
-    let preprocess = package.manifest().preprocess;
+/// Draws the network's input and beside it the evidence for a class by position over a pale grey
+/// copy, from dark blue, against the class, to yellow, for it; below is the scale.
+pub fn draw(map: &HeatMap<'_>) -> RgbImage {
+    let plain = input(map);
+    let [columns, rows] = [plain.width(), plain.height()].map(|side| side as f32 / SHARP as f32);
+    let most = map.found.values.iter().fold(0.0f32, |most, value| most.max(value.abs()));
+    let head = TITLE.size + GAP + BELOW.size + 2.0 * GAP + CAPTION.size + GAP;
+    let foot = GAP + BAR + 0.75 * GAP + MARK.size + 0.75 * GAP + CAPTION.size;
+    let titles = TITLE.width(map.title).max(BELOW.width(map.below));
+    let width = (2.0 * columns + BETWEEN).max(titles) + 2.0 * MARGIN;
+    let mut canvas = Canvas::white(width, head + rows + foot + 2.0 * MARGIN);
+    let middle = MARGIN + 0.5 * TITLE.size;
+    canvas.write(MARGIN, middle, Anchor::Start, map.title, TITLE);
+    let below = middle + 0.5 * TITLE.size + GAP + 0.5 * BELOW.size;
+    canvas.write(MARGIN, below, Anchor::Start, map.below, BELOW);
+    let top = MARGIN + head;
+    let right = MARGIN + columns + BETWEEN;
+    for (x, caption, image) in [
+        (MARGIN, "seen by the network", &plain),
+        (right, "share in the log odds, by place", &heated(&plain, map.found, most)),
+    ] {
+        let caption = CAPTION.shortened(caption, columns);
+        canvas.write(x, top - GAP - 0.5 * CAPTION.size, Anchor::Start, &caption, CAPTION);
+        canvas.put(x, top, image);
+    }
+    let bar = Area { x: right, y: top + rows + GAP, width: columns, height: BAR };
+    scale(&mut canvas, bar, most, map.class);
+    canvas.into_image()
+}
+
+/// Draws the scale with its ends, and says below what they mean.
+fn scale(canvas: &mut Canvas, bar: Area, most: f32, class: &str) {
+    canvas.fill_by(bar, |across, _| tinted(MIDDLE_GREY, 2.0 * across as f32 - 1.0).0);
+    let marks = bar.y + BAR + 0.75 * GAP + 0.5 * MARK.size;
+    let words = marks + 0.75 * GAP + MARK.size;
+    let room = 0.5 * bar.width - GAP;
+    for (share, anchor, sign, what) in [
+        (0.0, Anchor::Start, -1.0, "against"),
+        (0.5, Anchor::Middle, 0.0, ""),
+        (1.0, Anchor::End, 1.0, "for"),
+    ] {
+        let x = bar.x + share * bar.width;
+        let mark = if sign == 0.0 { "0".to_string() } else { format!("{:+.2}", sign * most) };
+        canvas.write(x, marks, anchor, &mark, MARK);
+        if sign != 0.0 {
+            let said = CAPTION.shortened(&format!("{what} {class}"), room);
+            canvas.write(x, words, anchor, &said, CAPTION);
+        }
+    }
+}
+
+/// Returns the network's input, enlarged.
+fn input(map: &HeatMap<'_>) -> RgbImage {
+    let preprocess = map.package.manifest().preprocess;
     let width = u32::from(preprocess.width);
     let height = u32::from(preprocess.height);
-    let bytes = seen(package, image);
+    let bytes = seen(&map.package, map.image);
     let seen = RgbImage::from_fn(width, height, |x, y| {
         let at = (y * width + x) as usize;
         match preprocess.channels {
@@ -45,33 +124,33 @@ pub fn draw(package: &Package<'_>, image: &Image, found: &Activations, said: &st
             Channels::Gray => Rgb([bytes[at]; 3]),
         }
     });
-    let scale = SIDE.div_ceil(width.max(height));
+    let scale = SIDE * SHARP as f32 / width.max(height) as f32;
+    let [columns, rows] = [width, height].map(|side| (side as f32 * scale).round() as u32);
     let filter = image::imageops::FilterType::Triangle;
-    let plain = image::imageops::resize(&seen, width * scale, height * scale, filter);
+    image::imageops::resize(&seen, columns, rows, filter)
+}
+
+/// Returns a copy with the evidence over it; `most` is the strongest.
+fn heated(plain: &RgbImage, found: &Activations, most: f32) -> RgbImage {
     let (columns, rows) = plain.dimensions();
-    let most = found.values.iter().fold(0.0f32, |most, value| most.max(value.abs()));
-    let mut drawing = Canvas::white(2 * columns + GAP, rows + GAP + LINE);
-    image::imageops::overlay(&mut drawing.0, &plain, 0, 0);
-    for (x, y, pixel) in plain.enumerate_pixels() {
+    RgbImage::from_fn(columns, rows, |x, y| {
         let place = [(x, columns, found.width), (y, rows, found.height)];
         let [across, down] =
             place.map(|(at, all, parts)| (at as f32 + 0.5) / all as f32 * parts as f32 - 0.5);
         let heat =
             if most > 0.0 { (between(found, across, down) / most).clamp(-1.0, 1.0) } else { 0.0 };
-        drawing.0.put_pixel(columns + GAP + x, y, tinted(*pixel, heat));
-    }
-    drawing.write(2, rows + GAP, said, [40; 3]);
-    drawing.0
+        tinted(*plain.get_pixel(x, y), heat)
+    })
 }
 
-/// Returns a pixel as grey, tinted by evidence for (above 0) or against the class.
+/// Returns a pixel as pale grey, tinted by evidence for (above 0) or against the class.
 fn tinted(Rgb([r, g, b]): Rgb<u8>, heat: f32) -> Rgb<u8> {
     let light = 0.3 * f32::from(r) + 0.59 * f32::from(g) + 0.11 * f32::from(b);
-    // Grey pale enough for the colours to stand out.
-    let grey = 70.0 + 0.6 * light;
-    let colour = if heat > 0.0 { [235.0, 235.0 * heat, 0.0] } else { [30.0, 90.0, 235.0] };
+    // Neither end of the ramp, so that both stand out.
+    let grey = 80.0 + 0.5 * light;
     let share = COVER * heat.abs();
-    Rgb(colour.map(|colour| (grey * (1.0 - share) + colour * share).round() as u8))
+    let colour = evidence_colour(heat.into());
+    Rgb(colour.map(|colour| (grey * (1.0 - share) + f32::from(colour) * share).round() as u8))
 }
 
 /// Two neighbouring cells that a position lies between.
@@ -111,12 +190,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_speaks_for_is_warm_and_what_speaks_against_is_blue() {
+    fn what_speaks_for_is_yellow_and_light_and_what_speaks_against_is_blue_and_dark() {
         let [cold, none, warm] = [-1.0, 0.0, 1.0].map(|heat| tinted(Rgb([200, 100, 0]), heat).0);
-        assert!(
-            warm[0] > warm[2] + 100 && cold[2] > cold[0] + 100 && none[0] == none[2],
-            "{warm:?} {cold:?}"
-        );
+        assert!(warm[0] > warm[2] + 80 && cold[2] > cold[0] + 30, "{warm:?} {cold:?}");
+        assert!(none[0] == none[2] && warm[1] > none[1] + 30 && cold[1] < none[1] - 30, "{none:?}");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Conversion report as one self-contained HTML page.
+//! Conversion report as one self-contained HTML page, for screens of any width, without scripts.
 
 use std::fmt::Write;
 
@@ -6,17 +6,34 @@ use offshoot_convert::quantize::noise::decibels;
 use offshoot_convert::report::{Fix, LayerReport, MemoryPlan, Report, bytes, millions, percent};
 use offshoot_core::package::Precision;
 
-use super::noise_chart;
-use super::noise_chart::escape;
+pub mod evidence;
+mod noise_chart;
+
+use evidence::Evidence;
+use noise_chart::escape;
 
 /// Number of layers with a histogram.
 const HISTOGRAMS: usize = 8;
 
-/// Returns the page; `title` names the model, `command` is the command line to repeat.
-pub fn page(report: &Report, title: &str, command: &str) -> String {
+/// Content of the page.
+#[derive(Debug, Clone, Copy)]
+pub struct Page<'a> {
+    /// The report.
+    pub report: &'a Report,
+    /// Name of the model.
+    pub title: &'a str,
+    /// Command line to repeat.
+    pub command: &'a str,
+    /// Answers to labelled samples, if there were some (`--eval`).
+    pub evidence: Option<&'a Evidence>,
+}
+
+/// Returns the page.
+pub fn page(content: &Page<'_>) -> String {
+    let Page { report, command, .. } = *content;
     let mut page = String::new();
-    let style = include_str!("page.css");
-    let name = escape(title);
+    let style = include_str!("report_html/page.css");
+    let name = escape(content.title);
     let _ = write!(
         page,
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
@@ -32,7 +49,11 @@ pub fn page(report: &Report, title: &str, command: &str) -> String {
     );
     let _ = writeln!(page, "<p class=\"verdict\">{}</p></header>", escape(&report.verdict()));
     tiles(&mut page, report);
+    let _ = write!(page, "<p class=\"meaning\"><b>For you:</b> {}</p>", escape(&report.meaning()));
     done(&mut page, report);
+    if let Some(evidence) = content.evidence {
+        evidence::write(&mut page, evidence);
+    }
     if !report.layers.is_empty() {
         noise(&mut page, report);
         worst(&mut page, report);
@@ -52,7 +73,6 @@ pub fn page(report: &Report, title: &str, command: &str) -> String {
     );
     page
 }
-
 fn megabytes(bytes: usize) -> String {
     format!("{:.2} MB", bytes as f64 / 1e6)
 }
@@ -61,7 +81,7 @@ fn tiles(page: &mut String, report: &Report) {
     let mut tiles = vec![
         (format!("{:.4}", report.cosine_mean), "cosine to float, mean"),
         (format!("{:.4}", report.cosine_min), "cosine, worst of all"),
-        (format!("{:.1} dB", decibels(report.noise)), "signal-to-noise ratio of the embedding"),
+        (format!("{:.1} dB", decibels(report.noise)), "SQNR of the embedding"),
         (megabytes(report.package), "package"),
     ];
     if report.arena > 0 {
@@ -106,7 +126,8 @@ fn noise(page: &mut String, report: &Report) {
         page,
         "<h2>Noise of each layer</h2><p>Noise-to-signal ratio of powers, in the order of the network. A point is \
          one layer quantized alone (isolated): float input, its own weights and activations in int8. The line is the \
-         total noise up to the layer, with all layers as in the package (accumulated).</p><figure>{}<div class=\"legend\"><span>\
+         total noise up to the layer, with all layers as in the package (accumulated). Names show where the pointer \
+         is.</p><figure>{}<div class=\"legend\"><span>\
          <i style=\"background:var(--one)\"></i>isolated</span><span><i style=\"background:var(--two)\"></i>\
          accumulated</span></div></figure>",
         noise_chart::noise(&layers)
@@ -185,13 +206,16 @@ fn memory(page: &mut String, plan: &MemoryPlan) {
 /// Cell of a table without a value.
 const DASH: &str = "&ndash;";
 
-/// Returns a bar of a length from 0 to 1.
-fn share_bar(share: f64) -> String {
+/// Returns a bar of a length from 0 to 1, with the name of its layer.
+fn share_bar(share: f64, layer: &LayerReport, what: &str) -> String {
     if share == 0.0 {
         return "<span class=\"room\"></span>".to_string();
     }
     let width = (40.0 * share).max(1.0);
-    format!("<span class=\"room\"><i class=\"share\" style=\"width:{width:.0}px\"></i></span>")
+    format!(
+        "<span class=\"room\"><i class=\"share\" style=\"width:{width:.0}px\" title=\"{}: {what}\"></i></span>",
+        escape(&layer.name)
+    )
 }
 
 fn layers(page: &mut String, report: &Report) {
@@ -199,25 +223,27 @@ fn layers(page: &mut String, report: &Report) {
         page,
         "<h2>All layers</h2><p>Multiply-adds, bytes and noise of each layer.</p>\
          <div class=\"scroll\" role=\"group\" aria-label=\"all layers\" tabindex=\"0\">\
-         <table><tr><th>layer</th><th class=\"left\">operation</th><th>result</th><th colspan=\"2\">multiply-adds</th>\
+         <table class=\"layers\"><tr><th>layer</th><th class=\"left\">operation</th><th>result</th><th colspan=\"2\">multiply-adds</th>\
          <th colspan=\"2\">weights</th><th>isolated</th><th>accumulated</th><th class=\"left\">int8 range</th></tr>"
     );
     let most_macs = report.layers.iter().map(|l| l.macs).max().unwrap_or(0).max(1) as f64;
     let most_bytes = report.layers.iter().map(|l| l.weights).max().unwrap_or(0).max(1) as f64;
     for layer in &report.layers {
+        let macs = if layer.macs == 0 { DASH.to_string() } else { millions(layer.macs) };
+        let weights = if layer.weights == 0 { DASH.to_string() } else { layer.weights.to_string() };
+        let macs_bar = share_bar(layer.macs as f64 / most_macs, layer, &macs);
+        let weights_bar =
+            share_bar(layer.weights as f64 / most_bytes, layer, &format!("{weights} bytes"));
         let range =
             layer.covered.map_or("float".to_string(), |[lo, hi]| format!("{lo:.2} to {hi:.2}"));
         let _ = write!(
             page,
             "<tr><td class=\"name\" title=\"{0}\"><bdi>{0}</bdi></td><td class=\"left\">{1}</td><td>{2}</td>\
-             <td>{3}</td><td>{4}</td><td>{5}</td><td>{6}</td><td>{7}</td><td>{8}</td><td class=\"left\">{range}{9}</td></tr>",
+             <td>{macs}</td><td>{macs_bar}</td><td>{weights}</td><td>{weights_bar}</td><td>{3}</td><td>{4}</td>\
+             <td class=\"left\">{range}{5}</td></tr>",
             escape(&layer.name),
             layer.op,
             layer.shape,
-            if layer.macs == 0 { DASH.to_string() } else { millions(layer.macs) },
-            share_bar(layer.macs as f64 / most_macs),
-            if layer.weights == 0 { DASH.to_string() } else { layer.weights.to_string() },
-            share_bar(layer.weights as f64 / most_bytes),
             layer.alone.map_or(DASH.to_string(), percent),
             layer.together.map_or(DASH.to_string(), percent),
             layer.treatment(),

@@ -71,6 +71,9 @@ pub struct FewShot {
     /// Confusion matrix summed over all draws, row by row: a row per true class, a column per
     /// predicted class.
     pub confusion: Vec<u32>,
+    /// Number of draws that predicted each class for a sample: a row per sample of `val`, or of
+    /// `train` if that is empty, a column per predicted class.
+    pub answers: Vec<u32>,
 }
 
 /// Trains and tests a head per draw: on all of `val`, or on the samples not drawn if `val` is
@@ -87,6 +90,8 @@ pub fn few_shot(
 ) -> Result<FewShot, Error> {
     let mut scores = Vec::new();
     let mut confusion = vec![0; classes.len() * classes.len()];
+    let all = if val.is_empty() { train.len() } else { val.len() };
+    let mut answers = vec![0; all * classes.len()];
     for draw in 0..protocol.draws {
         let (picks, rest) = Draws::new(protocol.seed, draw as u64).split(
             &train.labels,
@@ -103,11 +108,12 @@ pub fn few_shot(
         for &i in &picks {
             let predicted = predict(&head, tested, i)?.unwrap_or_default();
             confusion[tested.labels[i] * classes.len() + predicted] += 1;
+            answers[i * classes.len() + predicted] += 1;
             right += usize::from(predicted == tested.labels[i]);
         }
         scores.push(right as f64 / picks.len().max(1) as f64);
     }
-    Ok(FewShot { scores, confusion })
+    Ok(FewShot { scores, confusion, answers })
 }
 
 /// Seeded generator (SplitMix64), so that draws are the same on every machine.

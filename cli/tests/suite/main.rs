@@ -2,7 +2,11 @@
 //!
 //! `cargo test -p offshoot-cli --test suite cuts::` runs one of them.
 
+#[path = "../../../targets/device/tests/common/browser.rs"]
+mod browser;
 mod common;
+#[path = "../../../targets/device/tests/common/pictures.rs"]
+mod comparison;
 #[path = "../../../sdk/core/examples/few_shot/data.rs"]
 #[allow(dead_code)] // Reading archives is the example's part.
 mod data;
@@ -31,6 +35,7 @@ mod mutants;
 mod numbers;
 mod oracle;
 mod parts;
+mod pictures;
 mod preset;
 mod pull;
 mod quantizer;

@@ -126,15 +126,18 @@ fn layers_stay_in_float_and_reports_say_so() {
 
 /// Everything is in the page, and nothing outside it.
 fn page_is_whole(page: &str, report: &serde_json::Value) {
-    for text in ["src=", "href=", "url(", "<script", "@import"] {
+    for text in ["href=", "url(", "<script", "@import", "<link", "<iframe"] {
         assert!(!page.contains(text), "the page is not by itself: {text}");
     }
+    let images = page.matches(" src=\"data:image/jpeg;base64,").count();
+    assert_eq!(page.matches("src=").count(), images, "images are inside");
+    assert!(images > 3, "{images} examples");
     assert_eq!(page.matches("<svg").count(), page.matches("</svg>").count());
     let points =
         report["layers"].as_array().unwrap().iter().filter(|l| l["noise_together"].is_number());
-    assert!(
-        page.matches("<circle").count() <= points.count() && page.matches("<circle").count() > 10
-    );
+    let shown = page.matches("class=\"alone\"").count();
+    assert!(shown <= points.count() && shown > 10, "{shown}");
+    assert!(page.contains("<b>For you:</b> Int8 moves an embedding by "));
     for fix in report["fixes"].as_array().unwrap() {
         let command = fix["command"].as_str().unwrap();
         let gain = fix["gain_decibels"].as_f64();

@@ -16,7 +16,6 @@ use embedded_graphics::prelude::*;
 use embedded_graphics::text::{Alignment, Baseline, Text, TextStyleBuilder};
 use image::{Rgb, RgbImage, imageops};
 use offshoot::{Extractor, Image};
-use offshoot_cli::draw::canvas::Canvas;
 use offshoot_convert::calibrate::cosine;
 use prost::Message;
 use random::Random;
@@ -26,6 +25,33 @@ const FONTS: [&MonoFont<'static>; 4] =
     [&ascii::FONT_10X20, &ascii::FONT_9X15_BOLD, &ascii::FONT_9X18, &ascii::FONT_8X13_ITALIC];
 
 const SIDES: (u32, u32) = (192, 48);
+
+/// Paper to write on, with the fonts of displays.
+struct Paper(RgbImage);
+
+impl OriginDimensions for Paper {
+    fn size(&self) -> Size {
+        Size::new(self.0.width(), self.0.height())
+    }
+}
+
+impl DrawTarget for Paper {
+    type Color = Rgb888;
+    type Error = std::convert::Infallible;
+
+    fn draw_iter<I: IntoIterator<Item = Pixel<Rgb888>>>(
+        &mut self,
+        pixels: I,
+    ) -> Result<(), Self::Error> {
+        for Pixel(at, colour) in pixels {
+            let place = u32::try_from(at.x).ok().zip(u32::try_from(at.y).ok());
+            if let Some(pixel) = place.and_then(|(x, y)| self.0.get_pixel_mut_checked(x, y)) {
+                *pixel = Rgb([colour.r(), colour.g(), colour.b()]);
+            }
+        }
+        Ok(())
+    }
+}
 
 /// A line as an OCR's detector cuts it out: ink on paper, upright or on its head, a little noise.
 fn line(random: &mut Random) -> RgbImage {
@@ -49,13 +75,13 @@ fn line(random: &mut Random) -> RgbImage {
     let size = font.character_size;
     let width = size.width * length as u32 + 4 + below(8) as u32;
     let height = size.height + 2 + below(6) as u32;
-    let mut canvas = Canvas(RgbImage::from_pixel(width, height, Rgb(paper)));
+    let mut sheet = Paper(RgbImage::from_pixel(width, height, Rgb(paper)));
     let style = MonoTextStyle::new(font, Rgb888::new(ink[0], ink[1], ink[2]));
     let middle =
         TextStyleBuilder::new().alignment(Alignment::Center).baseline(Baseline::Middle).build();
     let at = Point::new(width as i32 / 2, height as i32 / 2);
-    Text::with_text_style(&text, at, style, middle).draw(&mut canvas).unwrap();
-    let mut image = imageops::resize(&canvas.0, SIDES.0, SIDES.1, imageops::FilterType::Triangle);
+    Text::with_text_style(&text, at, style, middle).draw(&mut sheet).unwrap();
+    let mut image = imageops::resize(&sheet.0, SIDES.0, SIDES.1, imageops::FilterType::Triangle);
     if below(2) == 0 {
         imageops::rotate180_in_place(&mut image);
     }

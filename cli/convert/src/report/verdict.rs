@@ -111,4 +111,56 @@ impl Report {
         let noise = percent(self.noise);
         format!("{how}: {noise} noise in the embedding ({signal:.1} dB){odd}{worst}.{task}")
     }
+
+    /// Returns what the signal-to-quantization-noise ratio means for a head, in plain sentences.
+    pub fn meaning(&self) -> String {
+        if self.precision == Precision::Float {
+            return "The package computes in float, so that heads answer as with the model."
+                .to_string();
+        }
+        let signal = decibels(self.noise);
+        let length = percent(self.noise.sqrt());
+        let kind = self.kind;
+        let said = format!(
+            "Int8 moves an embedding by {length} of its length (root mean square over {} {kind}); as a \
+             signal-to-quantization-noise ratio (SQNR) that is {signal:.1} dB.",
+            self.compared
+        );
+        let so = match self.grade() {
+            _ if self.constant => {
+                "All embeddings are the same, so that a head cannot tell anything apart."
+            }
+            Grade::Good => {
+                "A head taught on the package can be expected to answer as one taught on the float network, but for \
+                 samples that lie between two classes."
+            }
+            Grade::Usable => {
+                "Some answers of a head will differ from those with the float network. Measure how many on your data."
+            }
+            Grade::Poor => {
+                "Many answers of a head may differ from those with the float network. Measure how many on your data, or \
+                 try what is below."
+            }
+            Grade::Unusable => {
+                "Embeddings have little of what the float network saw, and a head has little to learn from."
+            }
+        };
+        let measured = match &self.task {
+            Some(task) if task.drop.abs() <= task.half => format!(
+                " Measured on {}: {:.1} % right in int8, {:.1} % in float, which is the same within the error of {} draws.",
+                task.data,
+                100.0 * task.own,
+                100.0 * task.float,
+                task.draws
+            ),
+            Some(task) => format!(
+                " Measured on {}: {:.1} % right in int8, {:.1} % in float.",
+                task.data,
+                100.0 * task.own,
+                100.0 * task.float
+            ),
+            None => String::new(),
+        };
+        format!("{said} {so}{measured}")
+    }
 }

@@ -28,7 +28,20 @@ impl Browser {
     /// # Panics
     /// Fails without one if `OFFSHOOT_BROWSER=1`.
     pub fn start() -> Option<Self> {
+        Self::begin(Command::new("chromedriver"), &[])
+    }
+
+    /// Starts it like [`Browser::start`] with the fonts that a `fonts.conf` names and no others, and
+    /// draws text in grey at its exact places: so that two machines draw the same.
+    pub fn start_with_fonts(conf: &Path) -> Option<Self> {
         let mut command = Command::new("chromedriver");
+        command.env("FONTCONFIG_FILE", conf);
+        let plain =
+            ["--disable-lcd-text", "--font-render-hinting=none", "--force-color-profile=srgb"];
+        Self::begin(command, &plain)
+    }
+
+    fn begin(mut command: Command, more: &[&str]) -> Option<Self> {
         let driver = command.arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
         let Ok(mut driver) = driver else {
             let must = std::env::var_os("OFFSHOOT_BROWSER").is_some();
@@ -45,8 +58,9 @@ impl Browser {
         let agent = config.timeout_global(Some(Duration::from_secs(60))).build().new_agent();
         let mut browser =
             Self { driver, agent, session: format!("http://127.0.0.1:{port}/session") };
-        let arguments =
+        let usual =
             ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--hide-scrollbars"];
+        let arguments = [&usual, more].concat();
         let wanted = json!({ "capabilities": { "alwaysMatch": {
             "browserName": "chrome",
             "goog:chromeOptions": { "args": arguments },
@@ -184,9 +198,21 @@ impl Browser {
 
     /// Writes the whole page as PNG.
     pub fn photograph(&self, path: &Path) {
-        let shot =
-            self.devtools("Page.captureScreenshot", json!({ "captureBeyondViewport": true }));
-        std::fs::write(path, decode(shot["data"].as_str().unwrap())).unwrap();
+        let sides = self
+            .get("[document.documentElement.clientWidth, document.documentElement.scrollHeight]");
+        let clip = json!({ "x": 0, "y": 0, "width": sides[0], "height": sides[1], "scale": 1 });
+        std::fs::write(path, self.shot(json!({ "captureBeyondViewport": true, "clip": clip })))
+            .unwrap();
+    }
+
+    /// What the screen shows, as PNG.
+    pub fn screen(&self) -> Vec<u8> {
+        self.shot(json!({}))
+    }
+
+    fn shot(&self, parameters: Value) -> Vec<u8> {
+        let shot = self.devtools("Page.captureScreenshot", parameters);
+        decode(shot["data"].as_str().unwrap())
     }
 }
 

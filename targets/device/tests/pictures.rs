@@ -1,0 +1,123 @@
+//! Pictures of the page in the documents, taken in headless Chromium, are what the page looks like.
+//!
+//! Skipped where there is no `chromedriver`, unless `OFFSHOOT_BROWSER=1` says there must be.
+//! `OFFSHOOT_BLESS=1` writes them.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use image::{Rgb, RgbImage};
+use offshoot_device::{CapturedFrame, FrameSource, SourceError};
+use offshoot_simulator::{Camera, Object};
+
+#[path = "common/browser.rs"]
+mod browser;
+mod common;
+#[path = "common/pictures.rs"]
+mod pictures;
+
+use browser::Browser;
+use common::{Device, options, sprout};
+use pictures::{Alike, check, differing, fonts};
+
+/// What the camera sees: a view that stays until it is told another.
+#[derive(Debug, Clone, Copy)]
+struct View {
+    object: Object,
+    seed: u64,
+}
+
+/// The simulated camera, standing still.
+struct Still(Arc<Mutex<View>>);
+
+impl FrameSource for Still {
+    fn next(&mut self, shot: &mut CapturedFrame) -> Result<(), SourceError> {
+        std::thread::sleep(Duration::from_millis(20));
+        let view = *self.0.lock().unwrap();
+        let image = Camera::new(640, 480).look(Some(view.object), view.seed);
+        shot.reshape(image.width, image.height).copy_from_slice(&image.rgb);
+        Ok(())
+    }
+
+    fn reopen(&mut self) -> Result<(), SourceError> {
+        Ok(())
+    }
+}
+
+/// Times differ from run to run, and so does what moves.
+const STILL: &str = "document.head.append(Object.assign(document.createElement('style'), { textContent: \
+    '* { transition: none !important; animation: none !important; caret-color: transparent !important } \
+    #link-text, #total { font-size: 0 !important } \
+    #link-text::after { content: \"live, 25 fps\"; font-size: .875rem } \
+    #total::after { content: \"12 ms\"; font-size: 1rem }' }))";
+
+#[test]
+fn the_page_looks_as_the_documents_show_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(browser) = Browser::start_with_fonts(&fonts(folder.path())) else { return };
+    let view = Arc::new(Mutex::new(View { object: Object::Mug, seed: 1 }));
+    let device =
+        Device::start(sprout(&["mug", "plant"]), Still(view.clone()), &options("127.0.0.1:0"));
+    browser.look((1280, 800), "light");
+    browser.open(&device.url);
+    browser.wait("document.querySelector('#link').dataset.is", "live");
+    browser.get(STILL);
+    for (class, object) in [(1, Object::Mug), (2, Object::Plant)] {
+        for lesson in 0..5u64 {
+            *view.lock().unwrap() = View { object, seed: 10 * class + lesson };
+            // Two frames later what it sees is the new view.
+            std::thread::sleep(Duration::from_millis(400));
+            browser.click(&format!("#classes > li:nth-child({class}) .teach"));
+            let count = format!("#classes > li:nth-child({class}) .dots .on");
+            browser.wait(&format!("document.querySelectorAll('{count}').length"), lesson + 1);
+        }
+    }
+    *view.lock().unwrap() = View { object: Object::Mug, seed: 31 };
+    browser.wait(&Browser::text("#label"), "mug");
+    browser.get("document.activeElement.blur()");
+    settle(&browser);
+    check("page-laptop", &browser.screen(), Alike::ToTheEye);
+    browser.look((390, 844), "dark");
+    browser.click("#heat-button");
+    browser.wait("document.querySelector('#heat').hidden", false);
+    browser.get("document.activeElement.blur()");
+    settle(&browser);
+    check("page-phone", &browser.screen(), Alike::ToTheEye);
+    assert_eq!(browser.complaints(), [""; 0]);
+    drop(device.stop());
+}
+
+/// Waits until two looks at the screen are the same.
+fn settle(browser: &Browser) {
+    let mut before = Vec::new();
+    for _ in 0..40 {
+        std::thread::sleep(Duration::from_millis(250));
+        let now = browser.screen();
+        if now == before {
+            return;
+        }
+        before = now;
+    }
+    panic!("the page does not come to rest");
+}
+
+/// A button that is missing is seen; another edge of letters is not.
+#[test]
+fn what_a_person_would_see_is_found() {
+    let page = RgbImage::from_fn(640, 400, |x, y| Rgb([(x / 4) as u8, (y / 2) as u8, 200]));
+    assert_eq!(differing(&page, &page, Alike::Exactly), 0);
+    let mut soft = page.clone();
+    for (x, y, pixel) in soft.enumerate_pixels_mut() {
+        let shade = if (x + y) % 3 == 0 { 30 } else { 0 };
+        pixel.0[0] = pixel.0[0].saturating_add(shade);
+    }
+    assert_eq!(differing(&page, &soft, Alike::ToTheEye), 0);
+    assert!(differing(&page, &soft, Alike::Exactly) > 0);
+    let mut button = page.clone();
+    for (x, y) in (100..148).flat_map(|x| (50..72).map(move |y| (x, y))) {
+        button.put_pixel(x, y, Rgb([12, 125, 94]));
+    }
+    assert!(differing(&page, &button, Alike::ToTheEye) > 0);
+    let other = RgbImage::new(640, 399);
+    assert!(differing(&page, &other, Alike::ToTheEye) > 0);
+}
