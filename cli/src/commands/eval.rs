@@ -24,6 +24,9 @@ pub(super) fn run(args: &EvalArgs) -> Result<(), CommandError> {
     let tested =
         if val.is_empty() { "the rest".to_string() } else { format!("{} others", val.len()) };
     let learned = match shots {
+        Some(1) => {
+            format!("1 {} a class, mean of {} draws", kind.trim_end_matches('s'), args.draws)
+        }
         Some(n) => format!("{n} {kind} a class, mean of {} draws", args.draws),
         None => format!("all {} {kind}", train.len()),
     };

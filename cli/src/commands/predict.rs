@@ -70,15 +70,23 @@ fn draw(
             "the embedding is not the average of an int8 feature map, so there is no heat map";
         return Err(CommandError::Heatmap { path: args.package.clone(), what: what.to_string() });
     };
-    let words = seen.in_words(head);
-    let (title, below) = words.split_once("  ").unwrap_or((&words, ""));
+    let class = name(head, seen.answer.class());
+    let (title, below) = match seen.answer {
+        Answer::Unknown { score, .. } => {
+            ("unknown", format!("nearest is {class}, similarity {:.3}", score.get()))
+        }
+        known => {
+            let sure = 100.0 * known.confidence().get();
+            (class, format!("confidence {sure:.1} %, margin {:.3}", known.margin()))
+        }
+    };
     let drawing = heatmap::draw(&HeatMap {
         package: extractor.package(),
         image,
         found: &found,
-        class: name(head, seen.answer.class()),
+        class,
         title,
-        below,
+        below: &below,
     });
     write_file(out, &png(&drawing, out)?)
 }

@@ -90,7 +90,10 @@ fn tiles(page: &mut String, report: &Report) {
     tiles.push((millions(report.macs), "multiply-adds"));
     if let Some(task) = &report.task {
         tiles.push((format!("{:.1} %", 100.0 * task.own), "few-shot accuracy"));
-        tiles.push((format!("{:+.2}", -task.drop), "points against float"));
+        // No sign where nothing is gained or lost.
+        let gain = if task.drop.abs() < 0.005 { 0.0 } else { -task.drop };
+        let gain = if gain == 0.0 { "0.00".to_string() } else { format!("{gain:+.2}") };
+        tiles.push((gain, "points against float"));
     }
     let _ = write!(page, "<div class=\"tiles\">");
     for (value, what) in tiles {

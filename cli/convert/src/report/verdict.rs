@@ -147,14 +147,16 @@ impl Report {
         };
         let measured = match &self.task {
             Some(task) if task.drop.abs() <= task.half => format!(
-                " Measured on {}: {:.1} % right in int8, {:.1} % in float, which is the same within the error of {} draws.",
+                " Measured on the {} of {}: {:.1} % right in int8, {:.1} % in float, which is the same within the error of {} draws.",
+                task.kind,
                 task.data,
                 100.0 * task.own,
                 100.0 * task.float,
                 task.draws
             ),
             Some(task) => format!(
-                " Measured on {}: {:.1} % right in int8, {:.1} % in float.",
+                " Measured on the {} of {}: {:.1} % right in int8, {:.1} % in float.",
+                task.kind,
                 task.data,
                 100.0 * task.own,
                 100.0 * task.float

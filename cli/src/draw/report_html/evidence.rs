@@ -10,7 +10,8 @@ use super::noise_chart::escape;
 
 /// Most samples shown of the right and of the wrong ones, and most of the latter with the same
 /// classes.
-const SHOWN: usize = 12;
+const RIGHT: usize = 6;
+const WRONG: usize = 12;
 const ALIKE: usize = 3;
 
 /// Classes up to which cells are wide enough for three digits.
@@ -97,7 +98,7 @@ impl Answers {
             turns[one.class] += 1;
         }
         in_turns.sort_by_key(|(turn, one)| (*turn, one.class));
-        let mut chosen: Vec<Self> = in_turns.into_iter().map(|(_, one)| one).take(SHOWN).collect();
+        let mut chosen: Vec<Self> = in_turns.into_iter().map(|(_, one)| one).take(RIGHT).collect();
         let share = |one: &Self| f64::from(one.times) / f64::from(one.asked);
         wrong.sort_by(|a, b| share(b).total_cmp(&share(a)).then(b.times.cmp(&a.times)));
         let mut taken = vec![0usize; classes * classes];
@@ -106,7 +107,7 @@ impl Answers {
             *count += 1;
             *count <= ALIKE
         });
-        chosen.extend(rare.take(SHOWN));
+        chosen.extend(rare.take(WRONG));
         chosen
     }
 }
@@ -203,9 +204,9 @@ fn examples(evidence: &Evidence, examples: &[&Example]) -> String {
         let said = escape(&evidence.classes[answers.said]);
         let name = escape(name);
         let words = match answers.is_right() {
-            true => format!("<b>{class}</b>"),
+            true => format!("<b title=\"{class}\">{class}</b>"),
             false => format!(
-                "<b>{class}</b> taken for <b>{said}</b><br>in {} of {} draws",
+                "<b title=\"{class}\">{class}</b> taken for <b title=\"{said}\">{said}</b> in {} of {} draws",
                 answers.times, answers.asked
             ),
         };
