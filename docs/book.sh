@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
-# Makes the documentation site, a folder of static pages, of the pages that SUMMARY.md lists: docs/book.sh OUT
+# Makes the site, a folder of static pages: docs/book.sh OUT
+# OUT/docs is the book of the pages that SUMMARY.md lists; OUT itself is the page that teaches from a webcam
+# (sdk/wasm/page.sh; wants what that wants, or OFFSHOOT_NPM). Without it OUT leads to the book.
 # Wants mdbook on the path (cargo install mdbook). Exit code 3, with a reason: it is not there.
 # A link of a page that leads nowhere is an error.
 set -euo pipefail
@@ -10,20 +12,32 @@ command -v mdbook >/dev/null || { echo 'error: no mdbook here; cargo install mdb
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
+mkdir -p "$out"
+landing=
+if OFFSHOOT_DOCS=docs/index.html "$root/sdk/wasm/page.sh" "$out"; then
+    landing=1
+else
+    (($? == 3)) || exit 1
+    echo 'skipped: the page that teaches from a webcam; the site begins with the book' >&2
+    printf '<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>Offshoot</title>\n%s\n%s</html>\n' \
+        '<meta http-equiv="refresh" content="0; url=docs/index.html">' '<a href="docs/index.html">Offshoot</a>' >"$out/index.html"
+fi
+
 # Pages keep their places, so that links among them hold; what they link to comes with them.
-python3 - "$root" "$work/src" <<'EOF'
+python3 - "$root" "$work/src" "$landing" <<'EOF'
 import pathlib
 import re
 import shutil
 import sys
 
-root, work = map(pathlib.Path, sys.argv[1:])
+root, work = map(pathlib.Path, sys.argv[1:3])
 LINK = re.compile(r"\]\(([^)\s]+)\)")
+IMAGE = re.compile(r'<img src="([^"]+)"')
 summary = (root / "docs/SUMMARY.md").read_text()
 pages = [(root / "docs" / link).resolve().relative_to(root) for link in LINK.findall(summary)]
 for page in pages:
     text = (root / page).read_text()
-    for link in LINK.findall(text):
+    for link in LINK.findall(text) + IMAGE.findall(text):
         if link.startswith(("http", "#", "mailto:")):
             continue
         target = (root / page).parent / link.split("#")[0]
@@ -37,6 +51,8 @@ for page in pages:
             shutil.copy(root / target, copy)
     copy = work / page
     copy.parent.mkdir(parents=True, exist_ok=True)
+    if sys.argv[3] and page == pathlib.Path("README.md"):
+        text = text.replace("\n\n", "\n\n**[Teach it from your webcam, in this browser](../index.html)**\n\n", 1)
     copy.write_text(text)
 # Seen from the root, where the site begins.
 lines = [LINK.sub(lambda m: f"]({(root / 'docs' / m[1]).resolve().relative_to(root)})", line) for line in summary.splitlines()]
@@ -51,7 +67,7 @@ src = "src"
 [output.html]
 no-section-label = true
 EOF
-mdbook build "$work" --dest-dir "$out" >/dev/null
+mdbook build "$work" --dest-dir "$out/docs" >/dev/null
 
 # Links between pages, as they are in the site.
 python3 - "$out" <<'EOF'

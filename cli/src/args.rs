@@ -66,7 +66,10 @@ pub enum Command {
     #[command(after_help = "Example:\n  offshoot verify extractor.offshoot")]
     Verify(PackageArgs),
     /// Write the embeddings of a labelled data set as .npz or JSON.
-    #[command(after_help = "Example:\n  offshoot embed extractor.offshoot photos --npz photos.npz")]
+    #[command(
+        after_help = "Example:\n  offshoot embed extractor.offshoot photos --npz photos.npz\n\n\
+            Parquet files are written by the Python module: offshoot.parquet.write_embeddings."
+    )]
     Embed(EmbedArgs),
     /// Train a head on a labelled data set.
     #[command(after_help = "Example:\n  offshoot train extractor.offshoot photos -o things.head")]
@@ -232,7 +235,8 @@ pub struct ConvertArgs {
     /// Budgets of the device.
     #[command(flatten)]
     pub budget: ConvertBudgetArgs,
-    /// HTML page to write: conversion report, layer by layer, with the alternatives measured.
+    /// HTML page to write: conversion report, layer by layer, with the alternatives measured; with
+    /// --eval also the answers, with small copies of some images.
     #[arg(long, value_name = "HTML")]
     pub report: Option<PathBuf>,
     /// Print the conversion report as JSON instead.

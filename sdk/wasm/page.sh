@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Makes a folder of static files, the page that teaches from a webcam: sdk/wasm/page.sh OUT [PACKAGE]
 # PACKAGE is models/sprout/sprout.offshoot if none is given. OFFSHOOT_NPM names the folder that
-# build.sh made; without it build.sh is run. Serve OUT by https, or from localhost.
+# build.sh made; without it build.sh is run. OFFSHOOT_DOCS is the address of a documentation to link to.
+# Serve OUT by https, or from localhost.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 [[ ${1:-} ]] || { echo 'error: no folder; sdk/wasm/page.sh OUT [PACKAGE]' >&2; exit 2; }
@@ -34,6 +35,7 @@ sed -e "s|<meta charset=\"utf-8\">|&\n  <meta http-equiv=\"Content-Security-Poli
         r $here/page/dialog.html
         N
     }" \
+    ${OFFSHOOT_DOCS:+-e "s|</h1>|&\n    <a class=\"docs\" href=\"$OFFSHOOT_DOCS\">Documentation</a>|"} \
     -e 's|all of which comes from the device itself|all of which comes from here|' \
     "$board/index.html" >"$out/index.html"
 files=(index.html page.js source.js session.js link.js offshoot.js offshoot_bg.wasm extractor.offshoot style.css icon.svg)

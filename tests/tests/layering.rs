@@ -80,7 +80,9 @@ const ARROWS: [(&str, &[&str], &[&str]); 18] = [
 ];
 
 /// Crates from elsewhere that only some may name: how the name begins, and who may.
-const GUARDED: [(&str, &[&str]); 25] = [
+const GUARDED: [(&str, &[&str]); 27] = [
+    ("ab_glyph", &["offshoot-cli"]),
+    ("colorous", &["offshoot-cli"]),
     ("tract-core", &["offshoot-tract"]),
     ("tract-onnx", &["offshoot-convert"]),
     ("tract", &["offshoot-tract", "offshoot-convert"]),

@@ -1,23 +1,22 @@
-//! Colours of values: viridis (van der Walt, Smith 2015) and cividis (Nunez, Anderton, Renslow
-//! 2018), ramps for any colour vision, which grow in lightness and so stay ramps in grey.
+//! Colours of values: cividis (Nunez, Anderton, Renslow 2018), a ramp that people with any colour
+//! vision see alike, and that stays a ramp in grey.
 
-use colorous::{CIVIDIS, VIRIDIS};
+use colorous::CIVIDIS;
 
-/// Colour of a share from 0 to 1, viridis: nothing is nearly white, little is yellow, all is dark
-/// violet.
+/// Colour of a share from 0 to 1: nothing is nearly white, little is yellow, all is dark blue.
 ///
 /// The ramp goes by the square root, so that a mistake in a hundred differs from none.
 pub fn share_colour(share: f64) -> [u8; 3] {
     if share <= 0.0 {
         return NOTHING;
     }
-    VIRIDIS.eval_continuous(1.0 - share.min(1.0).sqrt()).as_array()
+    CIVIDIS.eval_continuous(1.0 - share.min(1.0).sqrt()).as_array()
 }
 
 /// Colour of a cell without a sample.
 pub const NOTHING: [u8; 3] = [244, 245, 246];
 
-/// Colour of evidence, cividis: from -1, dark blue, over 0, grey, to 1, yellow.
+/// Colour of evidence from -1, dark blue, over 0, grey, to 1, yellow.
 pub fn evidence_colour(evidence: f64) -> [u8; 3] {
     CIVIDIS.eval_continuous(0.5 + 0.5 * evidence.clamp(-1.0, 1.0)).as_array()
 }
