@@ -31,32 +31,62 @@ import shutil
 import sys
 
 root, work = map(pathlib.Path, sys.argv[1:3])
-LINK = re.compile(r"\]\(([^)\s]+)\)")
+LINK = re.compile(r"\[([^\]\[]*)\]\(([^)\s]+)\)")
 IMAGE = re.compile(r'<img src="([^"]+)"')
 summary = (root / "docs/SUMMARY.md").read_text()
-pages = [(root / "docs" / link).resolve().relative_to(root) for link in LINK.findall(summary)]
-for page in pages:
-    text = (root / page).read_text()
-    for link in LINK.findall(text) + IMAGE.findall(text):
-        if link.startswith(("http", "#", "mailto:")):
-            continue
-        target = (root / page).parent / link.split("#")[0]
-        if not target.exists():
-            sys.exit(f"error: {page} links to {link}, which is not there")
-        target = target.resolve().relative_to(root)
-        # Other pages of the repository as they are, and no folders.
-        if target not in pages and (root / target).is_file():
-            copy = work / target
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(root / target, copy)
-    copy = work / page
+pages = [(root / "docs" / link).resolve().relative_to(root) for _, link in LINK.findall(summary)]
+
+
+def placed(page):
+    """Path of a page in the book: mdBook makes the index of a folder of its README, but leaves links to that."""
+    return page.with_name("index.md") if page.name == "README.md" else page
+
+
+def target_of(page, link):
+    """What a link of a page leads to; none if that is elsewhere."""
+    if link.startswith(("http", "#", "mailto:")):
+        return None
+    target = (root / page).parent / link.split("#")[0]
+    if not target.exists():
+        sys.exit(f"error: {page} links to {link}, which is not there")
+    return target.resolve().relative_to(root)
+
+
+def take(target):
+    copy = work / target
     copy.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(root / target, copy)
+
+
+def in_book(page, words, link):
+    """A link as it is in the book; folders of the repository are not part of it."""
+    target = target_of(page, link)
+    if target is None:
+        return f"[{words}]({link})"
+    if (root / target).is_dir():
+        return words
+    if target in pages:
+        path, *place = link.split("#")
+        path = path.removesuffix(target.name) + placed(target).name
+        return f"[{words}]({'#'.join([path, *place])})"
+    if target.suffix == ".md":
+        sys.exit(f"error: {page} links to {target}, which is not listed in docs/SUMMARY.md")
+    take(target)
+    return f"[{words}]({link})"
+
+
+for page in pages:
+    text = LINK.sub(lambda m: in_book(page, m[1], m[2]), (root / page).read_text())
+    for image in IMAGE.findall(text):
+        take(target_of(page, image))
     if sys.argv[3] and page == pathlib.Path("README.md"):
         text = text.replace("\n\n", "\n\n**[Teach it from your webcam, in this browser](../index.html)**\n\n", 1)
+    copy = work / placed(page)
+    copy.parent.mkdir(parents=True, exist_ok=True)
     copy.write_text(text)
-# Seen from the root, where the site begins.
-lines = [LINK.sub(lambda m: f"]({(root / 'docs' / m[1]).resolve().relative_to(root)})", line) for line in summary.splitlines()]
-(work / "SUMMARY.md").write_text("\n".join(lines) + "\n")
+# Seen from the root, where the book begins.
+listed = iter(pages)
+(work / "SUMMARY.md").write_text(LINK.sub(lambda m: f"[{m[1]}]({placed(next(listed))})", summary))
 EOF
 cat >"$work/book.toml" <<'EOF'
 [book]
@@ -108,7 +138,8 @@ for path, page in pages.items():
         target = (path.parent / urllib.parse.unquote(parts.path)).resolve() if parts.path else path
         if target.is_dir():
             continue
-        if not target.exists() or (parts.fragment and target in pages and parts.fragment not in pages[target].names):
+        fragment = urllib.parse.unquote(parts.fragment)
+        if not target.exists() or (fragment and target in pages and fragment not in pages[target].names):
             broken.append(f"{path.relative_to(out)}: {link}")
 if broken:
     sys.exit("error: links that lead nowhere:\n" + "\n".join(broken))

@@ -81,7 +81,11 @@ const fn claim(words: &'static str, file: &'static str, held_by: &'static str) -
 
 /// Claims before `# Reference`, from the top; numbers of tables are in the next test.
 const CLAIMS: [Claim; 25] = [
-    claim("ONNX backbone to one small package file", "cli/tests/suite/flow.rs", "fn the_same_input_gives_the_same_bytes"),
+    claim(
+        "ONNX backbone to one small package file",
+        "cli/tests/suite/flow.rs",
+        "fn the_same_input_gives_the_same_bytes",
+    ),
     claim("in int8 without a heap", "sdk/tests/no_alloc.rs", "fn extracting()"),
     claim(
         "trains a classifier there",
@@ -177,7 +181,8 @@ fn the_numbers_are_those_of_the_tables() {
     let same = row(&readme, "| same class as the float network, 500 photographs");
     assert_eq!(same[1], agreement[2].split(',').next().unwrap());
     assert_eq!(same[2], format!("onnxruntime {}", agreement[1].split(',').next().unwrap()));
-    let size = row(&read("targets/README.md"), "| aarch64, `--small --static` |")[2].replace(',', "");
+    let size =
+        row(&read("targets/README.md"), "| aarch64, `--small --static` |")[2].replace(',', "");
     let megabytes = size.parse::<f64>().unwrap() / 1e6;
     assert_eq!(row(&readme, "| on-board program")[1], format!("{megabytes:.1} MB"));
     // CI fails above it.
