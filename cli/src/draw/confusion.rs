@@ -74,7 +74,7 @@ impl Layout {
         let is_upright = longest + GAP > cell;
         let head = match (cell >= NAMED, is_upright) {
             (false, _) => 0.0,
-            (true, true) => longest + GAP,
+            (true, true) => longest + 1.5 * GAP,
             (true, false) => name.size + GAP,
         };
         // The names of the axes stand above and left of the classes'.
