@@ -116,14 +116,14 @@ fn mirrors_and_heat(dir: &Path) {
     ];
     ok(dir, &one);
     let heat = image::open(dir.join("heat.png")).unwrap().into_rgb8();
-    assert_eq!(
-        heat.dimensions(),
-        (2 * 480 + 6, 480 + 6 + 17),
-        "the image, where it came from, what was said"
-    );
-    let right = heat.enumerate_pixels().filter(|(x, y, _)| *x > 486 && *y < 480);
-    let warm = right.filter(|(_, _, p)| p.0[0] > p.0[2].saturating_add(60)).count();
-    assert!(warm > 1000 && warm < 480 * 480, "{warm}");
+    // The image, where the answer came from, and the scale below.
+    assert!(heat.width() == 1248 && heat.height() > 800, "{:?}", heat.dimensions());
+    let right = heat.enumerate_pixels().filter(|(x, y, _)| *x > 640 && (190..750).contains(y));
+    let warm = right.filter(|(_, _, p)| p.0[0] > p.0[2].saturating_add(40)).count();
+    assert!(warm > 1000 && warm < 560 * 560, "{warm}");
+    // Across the scale it goes from blue to yellow.
+    let scale: Vec<_> = [650, 1190].map(|x| heat.get_pixel(x, 770).0).to_vec();
+    assert!(scale[0][2] > scale[0][0] + 30 && scale[1][0] > scale[1][2] + 60, "{scale:?}");
     let two = [&one[..], &["data/val/key/1.png"]].concat();
     refused(dir, &two, &["--heatmap", "2 were given"]);
     decisions(dir);
