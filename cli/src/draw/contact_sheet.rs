@@ -45,7 +45,7 @@ pub fn draw(title: &str, below: &str, groups: &[Group]) -> RgbImage {
     let columns = groups.iter().map(|group| group.images.len()).max().unwrap_or(0) as f32;
     let row = ABOVE + LABEL.size + GAP + SIDE;
     let head = TITLE.size + GAP + COUNT.size;
-    let texts = groups.iter().map(|group| group_width(group));
+    let texts = groups.iter().map(group_width);
     let widest = texts.fold(TITLE.width(title).max(COUNT.width(below)), f32::max);
     let width = (columns * (SIDE + GAP) - GAP).max(widest) + 2.0 * MARGIN;
     let mut canvas = Canvas::white(width, head + groups.len() as f32 * row + 2.0 * MARGIN);
