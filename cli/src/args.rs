@@ -66,10 +66,9 @@ pub enum Command {
     #[command(after_help = "Example:\n  offshoot verify extractor.offshoot")]
     Verify(PackageArgs),
     /// Write the embeddings of a labelled data set as .npz or JSON.
-    #[command(
-        after_help = "Example:\n  offshoot embed extractor.offshoot photos --npz photos.npz\n\n\
-            Parquet files are written by the Python module: offshoot.parquet.write_embeddings."
-    )]
+    ///
+    /// Parquet files are written by the Python module: offshoot.parquet.write_embeddings.
+    #[command(after_help = "Example:\n  offshoot embed extractor.offshoot photos --npz photos.npz")]
     Embed(EmbedArgs),
     /// Train a head on a labelled data set.
     #[command(after_help = "Example:\n  offshoot train extractor.offshoot photos -o things.head")]
