@@ -10,6 +10,7 @@ use offshoot_core::head::{
 };
 use offshoot_core::package::PackageError;
 use offshoot_core::preprocess::PreprocessError;
+use offshoot_core::tail::{DeltaError, TuneError};
 use offshoot_core::tokens::TokensError;
 use offshoot_engine::{IsaError, PlanError, RunError};
 
@@ -135,6 +136,12 @@ pub enum ErrorKind {
     /// Heads cannot be merged.
     #[error(transparent)]
     Merge(#[from] MergeError),
+    /// A tail cannot be tuned.
+    #[error(transparent)]
+    Tune(#[from] TuneError),
+    /// A file is no tuned tail, or of another package.
+    #[error(transparent)]
+    Tail(#[from] DeltaError),
     /// A head cannot be encoded.
     #[error(transparent)]
     Encode(#[from] EncodeError),
@@ -222,7 +229,9 @@ from_cause!(
     EditError,
     MergeError,
     AskError,
-    EncodeError
+    EncodeError,
+    TuneError,
+    DeltaError
 );
 #[cfg(feature = "tract")]
 from_cause!(offshoot_tract::TractError);

@@ -14,8 +14,10 @@ use offshoot_engine::{Buffer, Isa, Plan, Step, Team, Value};
 use crate::{Error, ErrorKind};
 
 mod open;
+mod split;
 mod verify;
 
+use split::Split;
 pub use verify::Verification;
 
 /// Feature extractor: an opened package with the memory to run it.
@@ -35,6 +37,8 @@ pub struct Extractor {
     /// Embedding of L2 norm 1, if it is of floats.
     #[cfg_attr(not(feature = "tract"), expect(dead_code, reason = "only tract gives floats"))]
     unit: Vec<f32>,
+    /// Network in two parts, which then run in place of the plan.
+    split: Option<Box<Split>>,
 }
 
 /// Storage of the package's bytes.
@@ -195,10 +199,11 @@ impl Extractor {
     pub fn memory(&self) -> Memory {
         let package = self.bytes.len();
         match &self.backend {
-            Backend::Engine { plan, panels, .. } => Memory {
-                arena: plan.arena_bytes(),
+            Backend::Engine { plan, panels, arena, .. } => Memory {
+                arena: arena.len() + self.split.as_ref().map_or(0, |split| split.arena.len()),
                 live_set: plan.live_set_bytes(),
-                packed: plan.packed_bytes(),
+                packed: plan.packed_bytes()
+                    + self.split.as_ref().map_or(0, |split| split.packed_bytes()),
                 packed_in_file: matches!(panels, Panels::InFile(_)),
                 package,
             },
@@ -291,14 +296,20 @@ impl Extractor {
     ) -> Result<Embedding<'_>, Error> {
         match &mut self.backend {
             Backend::Engine { plan, team, panels, arena, weights, table } => {
+                let plan = self.split.as_ref().map_or(&*plan, |split| &split.front);
                 self.preprocess.quantize_into(frame, table, &mut arena[plan.input().range()])?;
                 observe(Stage::Preprocess);
                 let weights = &self.bytes[weights.clone()];
                 let packed = panels.of(&self.bytes);
-                let observe = |steps: &[Step]| observe(stage(steps));
+                let watch = |steps: &[Step]| observe(stage(steps, 0));
                 match team {
-                    Some(team) => team.run_with_observer(plan, weights, packed, arena, observe)?,
-                    None => plan.run_with_observer(weights, packed, arena, observe)?,
+                    Some(team) => team.run_with_observer(plan, weights, packed, arena, watch)?,
+                    None => plan.run_with_observer(weights, packed, arena, watch)?,
+                }
+                let map = plan.output().range();
+                if let Some(split) = &mut self.split {
+                    let first = split.node();
+                    split.run(team, &arena[map], |steps| observe(stage(steps, first)))?;
                 }
             }
             #[cfg(feature = "tract")]
@@ -393,6 +404,10 @@ impl Extractor {
             let quant = if self.unit_length { Embedding::unit_quant(codes, quant) } else { quant };
             Embedding::Int8 { codes, quant }
         };
+        if let Some(split) = &self.split {
+            let (codes, quant) = split.result();
+            return quantized(codes, quant);
+        }
         match (&self.backend, self.element) {
             (Backend::Engine { plan, arena, .. }, _) => {
                 quantized(&arena[plan.output().range()], plan.output().quant)
@@ -413,6 +428,9 @@ impl Extractor {
     /// Returns the feature map before the average pool of the last frame: int8 values, and their
     /// shape with the quantization; `None` if there is no such map, or its memory was reused.
     pub(crate) fn pooled(&self) -> Option<(&[i8], Value)> {
+        if let Some(split) = &self.split {
+            return split.back.pooled().map(|map| (&split.arena[map.range()], map));
+        }
         match &self.backend {
             Backend::Engine { plan, arena, .. } => {
                 plan.pooled().map(|map| (&arena[map.range()], map))
@@ -432,8 +450,9 @@ fn shorten(network: &offshoot_tract::Network, unit: &mut [f32]) {
     }
 }
 
-/// Returns the nodes of steps that ran together.
-fn stage(steps: &[Step]) -> Stage {
-    let node = |step: Option<&Step>| step.map_or(0, Step::node);
+/// Returns the nodes of steps that ran together, of a part of the network that begins with node
+/// `first`.
+fn stage(steps: &[Step], first: usize) -> Stage {
+    let node = |step: Option<&Step>| first + step.map_or(0, Step::node);
     Stage::Nodes(node(steps.first())..node(steps.last()) + 1)
 }

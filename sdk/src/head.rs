@@ -104,14 +104,7 @@ impl Head {
     /// # Errors
     /// I/O errors of the file system; the old file is then still there.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
-        let path = path.as_ref();
-        let fresh = beside(path);
-        let written = write_durably(&fresh, path, &self.to_bytes());
-        if written.is_err() {
-            // The error is what the caller must know; a leftover is replaced by the next save.
-            let _ = fs::remove_file(&fresh);
-        }
-        written.map_err(|e| Error::at(e, path))
+        replace_file(path.as_ref(), &self.to_bytes())
     }
 
     /// Loads a head that was taught on this extractor's package.
@@ -261,6 +254,17 @@ impl Head {
         }
         Ok(Self(all))
     }
+}
+
+/// Replaces a file: it holds the old bytes or the new ones, whenever the power fails.
+pub(crate) fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let fresh = beside(path);
+    let written = write_durably(&fresh, path, bytes);
+    if written.is_err() {
+        // The error is what the caller must know; a leftover is replaced by the next save.
+        let _ = fs::remove_file(&fresh);
+    }
+    written.map_err(|e| Error::at(e, path))
 }
 
 fn beside(path: &Path) -> PathBuf {

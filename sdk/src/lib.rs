@@ -36,6 +36,7 @@ mod activations;
 mod cores;
 mod error;
 mod extractor;
+mod finetune;
 mod head;
 #[cfg(feature = "image")]
 mod image;
@@ -48,6 +49,7 @@ pub use activations::Activations;
 pub use error::ImageError;
 pub use error::{Error, ErrorKind};
 pub use extractor::{Extractor, Memory, Stage, Verification};
+pub use finetune::{FineTuned, Maps, TunedTail};
 pub use head::{Head, NOTHING};
 #[cfg(feature = "image")]
 pub use image::{Image, View};
@@ -59,6 +61,7 @@ pub use offshoot_core::head::{
 };
 pub use offshoot_core::package::{Manifest, PackageError, PackageId, Precision};
 pub use offshoot_core::preprocess::PreprocessError;
+pub use offshoot_core::tail::{DeltaError, Evidence, Progress, TuneError, Tuning, Verdict};
 pub use offshoot_core::tokens::TokensError;
 pub use offshoot_core::{Embedding, Frame, Package, PixelFormat, Tokens};
 pub use offshoot_engine::{Isa, IsaError, PlanError, RunError};

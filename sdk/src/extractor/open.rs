@@ -140,7 +140,7 @@ impl Extractor {
             Element::Float if unit_length => vec![0.0; parts.dim()],
             _ => Vec::new(),
         };
-        Ok(Self { bytes, backend, preprocess, element, parts, id, unit_length, unit })
+        Ok(Self { bytes, backend, preprocess, element, parts, id, unit_length, unit, split: None })
     }
 }
 

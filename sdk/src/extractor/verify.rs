@@ -47,7 +47,7 @@ impl std::fmt::Display for Verification {
 }
 
 impl Extractor {
-    /// Runs the package's golden vectors.
+    /// Runs the package's golden vectors, or those of the tuned tail if one is set.
     ///
     /// ```
     /// use offshoot::Extractor;
@@ -61,6 +61,9 @@ impl Extractor {
     /// # Errors
     /// Errors of tract-core while the network runs.
     pub fn verify(&mut self) -> Result<Verification, Error> {
+        if let Some(verification) = self.verify_tail()? {
+            return Ok(verification);
+        }
         let package = self.package();
         let precision = package.manifest().precision;
         let goldens: Vec<_> = package.goldens().map(Owned::new).collect();
