@@ -217,7 +217,7 @@ impl<'m> Tuner<'m> {
         let mut tuner = Self {
             tail,
             package_id: package.manifest().id,
-            unit_length: package.manifest().unit_length,
+            unit_length: package.manifest().extras.unit_length,
             samples,
             tuning,
             layout,
