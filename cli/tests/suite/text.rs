@@ -468,6 +468,8 @@ fn what_codes_cost_a_text_is_measured() {
     );
     let page = std::fs::read_to_string(dir.join("out.html")).unwrap();
     assert!(page.contains("calibrated on 20 texts; up to 20 tokens"), "{page}");
+    // Samples are shown by their first words.
+    assert!(page.matches("<blockquote>").count() > 2 && !page.contains("<img"), "{page}");
     let mut unit = Extractor::open(dir.join("e.offshoot")).unwrap();
     let unit = unit.embed_tokens(&[2, 12, 3]).map(|e| e.iter().map(|x| x * x).sum::<f32>());
     assert!((unit.unwrap() - 1.0).abs() < 1e-5);
