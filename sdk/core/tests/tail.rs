@@ -176,6 +176,23 @@ fn the_same_bits_however_it_is_interrupted() {
     }
 }
 
+/// Reference values for every processor: CI runs this on several.
+#[test]
+fn tuning_has_the_same_bits_everywhere() {
+    let digests = [false, true].map(|linear| {
+        let file = network(linear, false);
+        let package = Package::open(&file).unwrap();
+        let tail = Tail::find(package.graph()).unwrap();
+        let lessons = Lessons::new(&tail, 3, 12, 4);
+        let (_, bytes) = tune(&package, &lessons, always(), false, 0);
+        let delta = Delta::open(&bytes).unwrap();
+        assert_eq!(delta.recorded().epochs, 20, "more than ten samples a class");
+        // Without its own checksum, which would make all files alike.
+        crc32fast::hash(&bytes[..bytes.len() - 4])
+    });
+    assert_eq!(digests, [218_059_603, 1_323_565_080]);
+}
+
 #[test]
 fn no_epochs_leave_the_package_as_it_is() {
     let file = network(true, false);

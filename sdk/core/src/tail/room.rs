@@ -44,7 +44,7 @@ impl TailLayout {
     /// Length in `u32` words of the memory that the tuner needs, exactly.
     ///
     /// With `c` channels, `p` pixels, `d` dimensions, `k` classes and `n` samples these are about
-    /// `24 * c + 12 * k * (d + 1) + 12 * d + n * (d + 7) + 4 * p` bytes, and those of the head of the
+    /// `24 * c + 12 * k * (d + 1) + 12 * d + n * (d + 8 * k + 3) + 4 * p` bytes, and those of the head of the
     /// gate ([`Limits::words`]); with [`TailLayout::keeps_products`] also `4 * n * c * p`.
     ///
     /// # Errors
@@ -64,7 +64,7 @@ impl TailLayout {
         let p = self.pixels as u64;
         let products = if self.keeps_products { n * c.saturating_mul(p) } else { 0 };
         let own = 6 * c + 3 * k * (d + 1) + 3 * d + (n * d).div_ceil(4) + k + p;
-        let words = head + own + n + n.div_ceil(2) + n.div_ceil(4);
+        let words = head + own + 2 * n * k + n.div_ceil(2) + n.div_ceil(4);
         let words = words.saturating_add(products);
         if words >= 1 << 30 || words > (usize::MAX / 8) as u64 {
             return Err(HeadError::TooLarge { classes: self.classes, samples: self.samples });
@@ -98,7 +98,8 @@ impl TailLayout {
             codes: take(rest, n * d),
             scores: take(rest, k),
             pixels: take(rest, p),
-            gains: take(rest, n),
+            before: take(rest, n * k),
+            after: take(rest, n * k),
             order: take(rest, n),
             folds: take(rest, n),
             products: take(rest, if self.keeps_products { n * c * p } else { 0 }),
@@ -154,8 +155,9 @@ pub(super) struct Room<'a> {
     pub scores: &'a mut [f32],
     /// Accumulators of a channel.
     pub pixels: &'a mut [i32],
-    /// Squared error of each held-out sample before, minus after.
-    pub gains: &'a mut [f32],
+    /// Probabilities of the samples, held out, before and after tuning.
+    pub before: &'a mut [f32],
+    pub after: &'a mut [f32],
     /// Samples of the round in the order of the epoch.
     pub order: &'a mut [u16],
     /// Fold of each sample.

@@ -1,10 +1,10 @@
 //! Pieces of a tuner's work.
 
-use super::Tail;
 use super::gate;
 use super::gradient;
 use super::room::Room;
 use super::tuner::{BATCH, Biases, FIRST, Phase, Tuner};
+use super::{Samples, Tail};
 use crate::embedding::Embedding;
 use crate::head::{AskError, Head, HeadError, SampleError};
 use crate::quant::Quant;
@@ -148,12 +148,13 @@ impl Tuner<'_> {
             head.add_sample(class, embedding.of(sample))?;
         }
         head.fit()?;
-        for (sample, (&owner, _)) in owners.filter(|(_, (_, own))| **own == fold) {
-            head.probabilities(embedding.of(sample), room.scores)?;
-            match biases {
-                Biases::Package => room.gains[sample] = self.before.add(room.scores, owner),
-                Biases::Tuned => room.gains[sample] -= self.after.add(room.scores, owner),
-            }
+        for (sample, _) in owners.filter(|(_, (_, own))| **own == fold) {
+            let side = match biases {
+                Biases::Package => &mut *room.before,
+                Biases::Tuned => &mut *room.after,
+            };
+            let classes = usize::from(self.samples.classes);
+            head.probabilities(embedding.of(sample), &mut side[sample * classes..][..classes])?;
         }
         Ok(())
     }
@@ -161,7 +162,9 @@ impl Tuner<'_> {
     /// Decides by the held-out samples of all folds; tunes the result if it is kept.
     fn decide(&mut self) {
         let room = self.layout.carve(self.memory);
-        let verdict = gate::verdict(self.before, self.after, room.gains, self.tuning.least_t);
+        let Samples { owners, classes, .. } = self.samples;
+        let side = |probabilities| gate::HeldOut { probabilities, owners, classes };
+        let verdict = gate::verdict(side(room.before), side(room.after), self.tuning.least_t);
         self.verdict = Some(verdict);
         if verdict.keeps() {
             self.begin_round(self.tuning.folds);
