@@ -20,6 +20,7 @@ mod learning;
 mod model;
 mod quantizer;
 mod running;
+mod tuning;
 mod values;
 
 pub use comparison::{BudgetArgs, ConvertBudgetArgs, CutsArgs};
@@ -31,6 +32,7 @@ pub use running::{
     BenchArgs, ClusterArgs, EmbedArgs, EvalArgs, ExportArgs, MergeArgs, PredictArgs, ReportArgs,
     SearchArgs,
 };
+pub use tuning::{FinetuneArgs, TailArgs, VerifyArgs};
 use values::value;
 pub use values::{FormatArg, PoolArg, PresetArg, RangesArg, RoundingArg, SwitchArg};
 
@@ -64,7 +66,7 @@ pub enum Command {
     Cuts(CutsArgs),
     /// Run a package's golden vectors; the line printed is the same on every machine.
     #[command(after_help = "Example:\n  offshoot verify extractor.offshoot")]
-    Verify(PackageArgs),
+    Verify(VerifyArgs),
     /// Write the embeddings of a labelled data set as .npz or JSON.
     ///
     /// Parquet files are written by the Python module: offshoot.parquet.write_embeddings.
@@ -73,6 +75,11 @@ pub enum Command {
     /// Train a head on a labelled data set.
     #[command(after_help = "Example:\n  offshoot train extractor.offshoot photos -o things.head")]
     Train(TrainArgs),
+    /// Fine-tune a package's last layer on a labelled data set, if held-out samples say it helps.
+    #[command(
+        after_help = "Example:\n  offshoot finetune extractor.offshoot photos -o things.tail"
+    )]
+    Finetune(FinetuneArgs),
     /// Classify images or texts with a head.
     #[command(
         after_help = "Example:\n  offshoot predict extractor.offshoot things.head new.jpg --heatmap why.png"
@@ -278,13 +285,6 @@ pub enum PrecisionArg {
     Int8,
     /// 32-bit floats, on tract.
     F32,
-}
-
-/// Path of a package.
-#[derive(Debug, Args)]
-pub struct PackageArgs {
-    /// Package to run.
-    pub package: PathBuf,
 }
 
 /// Arguments of `inspect`.

@@ -17,6 +17,7 @@ mod doctor;
 mod embed;
 mod eval;
 mod export;
+mod finetune;
 mod inspect;
 mod manual;
 mod merge;
@@ -44,6 +45,7 @@ pub fn run(command: &Command, packages: &Packages) -> Result<(), CommandError> {
         Command::Verify(args) => verify::run(args),
         Command::Embed(args) => embed::run(args),
         Command::Train(args) => train::run(args),
+        Command::Finetune(args) => finetune::run(args),
         Command::Predict(args) => predict::run(args),
         Command::Eval(args) => eval::run(args),
         Command::Export(args) => export::run(args),

@@ -202,6 +202,23 @@ pub enum CommandError {
         /// Folder where it was looked for; empty if it is no folder.
         folder: PathBuf,
     },
+    /// Package without a layer that can be tuned.
+    #[error("{path}: {source}; `offshoot train` needs no such layer")]
+    Untunable {
+        /// Path of the package.
+        path: PathBuf,
+        /// Cause.
+        source: offshoot::Error,
+    },
+    /// Tuning that is not better on held-out samples.
+    #[error(
+        "{path}: tuning is not clearly better on held-out samples; nothing was written. Train a head on the \
+         package as it is, give more samples, or insist with --force"
+    )]
+    Refused {
+        /// Path of the data set.
+        path: PathBuf,
+    },
     /// Golden vector gave another result.
     #[error("{path}: results differ from the golden vectors of the package")]
     Verify {
@@ -257,7 +274,7 @@ impl CommandError {
     /// is lost.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Verify { .. } | Self::Doctor(_) | Self::Budget { .. } => 1,
+            Self::Verify { .. } | Self::Doctor(_) | Self::Budget { .. } | Self::Refused { .. } => 1,
             Self::Drop { .. } | Self::Unusable { .. } => 3,
             _ => 2,
         }

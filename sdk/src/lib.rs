@@ -68,3 +68,8 @@ pub use offshoot_engine::{Isa, IsaError, PlanError, RunError};
 #[cfg(feature = "tract")]
 pub use offshoot_tract::TractError;
 pub use options::Options;
+
+/// The example of that page compiles and runs as a doctest.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/finetuning.md")]
+mod finetuning_page {}

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use offshoot::{HeadKind, View};
 
-use super::{RunArgs, SelectionArgs};
+use super::{RunArgs, SelectionArgs, TailArgs};
 
 /// Arguments of `train`.
 #[derive(Debug, Args)]
@@ -27,6 +27,9 @@ pub struct TrainArgs {
     /// Execution options.
     #[command(flatten)]
     pub run: RunArgs,
+    /// Tuned tail.
+    #[command(flatten)]
+    pub tail: TailArgs,
     /// Rejection of samples unlike all training samples, as class `unknown`.
     #[arg(long, value_enum, default_value_t = UnknownArg::Auto)]
     pub unknown: UnknownArg,

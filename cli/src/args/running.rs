@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use offshoot::HeadKind;
 
-use super::{CareArgs, RunArgs, SelectionArgs, ViewArg};
+use super::{CareArgs, RunArgs, SelectionArgs, TailArgs, ViewArg};
 
 /// Arguments of `embed`.
 #[derive(Debug, Args)]
@@ -40,6 +40,9 @@ pub struct EmbedArgs {
     /// Execution options.
     #[command(flatten)]
     pub run: RunArgs,
+    /// Tuned tail.
+    #[command(flatten)]
+    pub tail: TailArgs,
 }
 
 /// Arguments of `report`.
@@ -83,6 +86,9 @@ pub struct SearchArgs {
     /// Execution options.
     #[command(flatten)]
     pub run: RunArgs,
+    /// Tuned tail.
+    #[command(flatten)]
+    pub tail: TailArgs,
 }
 
 /// Arguments of `cluster`.
@@ -136,6 +142,9 @@ pub struct PredictArgs {
     /// Execution options.
     #[command(flatten)]
     pub run: RunArgs,
+    /// Tuned tail.
+    #[command(flatten)]
+    pub tail: TailArgs,
 }
 
 /// Arguments of `eval`.
@@ -168,6 +177,9 @@ pub struct EvalArgs {
     /// Execution options.
     #[command(flatten)]
     pub run: RunArgs,
+    /// Tuned tail.
+    #[command(flatten)]
+    pub tail: TailArgs,
 }
 
 /// Arguments of `export`.

@@ -34,7 +34,7 @@ fn extract(
 /// Writes the arrays `embeddings` (samples x dimensions, float32), `labels` (index into `classes`;
 /// -1 in a folder without classes), `split` (0 train, 1 val), `classes` and `files` (text).
 pub(super) fn run(args: &EmbedArgs) -> Result<(), CommandError> {
-    let mut extractor = args.run.open(&args.package)?;
+    let mut extractor = args.tail.open(args.run, &args.package)?;
     let takes_text = extractor.token_limit().is_some();
     let mut data = Dataset::of_any(&args.data, &args.selection.selection(), takes_text)?;
     let bar = Progress::new(data.train.len() + data.val.len(), "embed");

@@ -15,8 +15,9 @@ use crate::learn::few_shot::{FewShot, Protocol, few_shot};
 pub(super) const DEFAULT_SHOTS: usize = 5;
 
 pub(super) fn run(args: &EvalArgs) -> Result<(), CommandError> {
+    let extractor = args.tail.open(args.run, &args.package)?;
     let Embedded { data, extractor, train, val, kind } =
-        embed_data(&args.run, &args.package, &args.data, &args.selection.selection(), &[])?;
+        embed_data(extractor, &args.data, &args.selection.selection(), &[])?;
     check_classes(&args.data, &data.classes)?;
     let shots = args.shots.or(val.is_empty().then_some(DEFAULT_SHOTS));
     check(&args.data, &data.classes, &train, !val.is_empty(), shots, "lower --shots")?;

@@ -13,7 +13,7 @@ use crate::error::CommandError;
 use crate::learn::embeddings::{EmbedError, Reader};
 
 pub(super) fn run(args: &PredictArgs) -> Result<(), CommandError> {
-    let mut extractor = args.run.open(&args.package)?;
+    let mut extractor = args.tail.open(args.run, &args.package)?;
     let mut head = Head::load(&args.head, &extractor)?;
     if let (Some(path), [_, _, ..]) = (&args.heatmap, &args.images[..]) {
         let what = format!("--heatmap takes one image, {} were given", args.images.len());

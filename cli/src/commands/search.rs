@@ -8,7 +8,7 @@ use crate::error::CommandError;
 use crate::learn::embeddings::Reader;
 
 pub(super) fn run(args: &SearchArgs) -> Result<(), CommandError> {
-    let mut extractor = args.run.open(&args.package)?;
+    let mut extractor = args.tail.open(args.run, &args.package)?;
     let reader = Reader::of(&extractor)?;
     let (samples, all) = embed_all(&mut extractor, &reader, &args.folder, args.care.into())?;
     let mut opener = Opener::new(args.care.into());

@@ -147,14 +147,12 @@ pub(super) struct Embedded {
 /// Opens a data set and extracts its embeddings; training samples are averaged with the given
 /// views.
 pub(super) fn embed_data(
-    run: &RunArgs,
-    package: &Path,
+    mut extractor: Extractor,
     folder: &Path,
     selection: &Selection,
     views: &[View],
 ) -> Result<Embedded, CommandError> {
     let mut data = Dataset::open_as(folder, selection)?;
-    let mut extractor = run.open(package)?;
     let kind = kind(extractor.token_limit().is_some());
     let bar = Progress::new(data.train.len() + data.val.len(), "embed");
     let Dataset { train, left_out, .. } = &mut data;

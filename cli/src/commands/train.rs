@@ -26,8 +26,9 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), CommandError> {
     check_count(args.shots, "--shots", &args.data)?;
     check_count(args.keep, "--keep", &args.data)?;
     let views: Vec<View> = args.augment.iter().copied().map(View::from).collect();
+    let extractor = args.tail.open(args.run, &args.package)?;
     let Embedded { data, extractor, train, val, kind } =
-        embed_data(&args.run, &args.package, &args.data, &args.selection.selection(), &views)?;
+        embed_data(extractor, &args.data, &args.selection.selection(), &views)?;
     // No test samples have to be left.
     check(&args.data, &data.classes, &train, true, args.shots, "lower --shots")?;
     let shots = args.shots.unwrap_or(usize::MAX);

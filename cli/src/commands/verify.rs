@@ -1,12 +1,13 @@
 //! `offshoot verify`.
 
-use offshoot::Extractor;
+use std::num::NonZeroU8;
 
-use crate::args::PackageArgs;
+use crate::args::{RunArgs, VerifyArgs};
 use crate::error::CommandError;
 
-pub(super) fn run(args: &PackageArgs) -> Result<(), CommandError> {
-    let verification = Extractor::open(&args.package)?.verify()?;
+pub(super) fn run(args: &VerifyArgs) -> Result<(), CommandError> {
+    let run = RunArgs { threads: NonZeroU8::MIN, pin: false };
+    let verification = args.tail.open(run, &args.package)?.verify()?;
     println!("{verification}");
     if verification.is_ok() {
         Ok(())

@@ -102,14 +102,45 @@ impl Embeddings {
         })
     }
 
+    /// Extracts the maps of images in place of their embeddings, the input of the layer that
+    /// `finetune` tunes: int8 values as numbers. The extractor keeps its maps.
+    ///
+    /// # Errors
+    /// Fails like [`Embeddings::extract`].
+    pub fn extract_maps(
+        extractor: &mut Extractor,
+        samples: &mut Vec<Sample>,
+        left_out: &mut LeftOut,
+        mut each: impl FnMut(),
+    ) -> Result<Self, EmbedError> {
+        let dim = extractor.map_len().unwrap_or_default();
+        Self::rows(extractor, dim, samples, left_out, |extractor, sample, opener| {
+            each();
+            extractor.embed(&opener.open(sample)?.frame()).map_err(DataError::from)?;
+            let map = extractor.map().unwrap_or_default();
+            Ok(map.iter().map(|&code| f32::from(code)).collect())
+        })
+    }
+
     /// Embeds in an order in which an image with several boxes is decoded once.
     fn with(
         extractor: &mut Extractor,
         samples: &mut Vec<Sample>,
         left_out: &mut LeftOut,
-        mut embed: impl FnMut(&mut Extractor, &Sample, &mut Opener) -> Result<Vec<f32>, EmbedError>,
+        embed: impl FnMut(&mut Extractor, &Sample, &mut Opener) -> Result<Vec<f32>, EmbedError>,
     ) -> Result<Self, EmbedError> {
         let dim = extractor.embedding_dim();
+        Self::rows(extractor, dim, samples, left_out, embed)
+    }
+
+    /// Computes a row of `dim` values for each sample.
+    fn rows(
+        extractor: &mut Extractor,
+        dim: usize,
+        samples: &mut Vec<Sample>,
+        left_out: &mut LeftOut,
+        mut embed: impl FnMut(&mut Extractor, &Sample, &mut Opener) -> Result<Vec<f32>, EmbedError>,
+    ) -> Result<Self, EmbedError> {
         let mut opener = Opener::new(left_out.care());
         let mut values = vec![0.0; samples.len() * dim];
         let mut is_read = vec![true; samples.len()];

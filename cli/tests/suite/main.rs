@@ -26,6 +26,7 @@ mod entry;
 mod errors;
 mod export;
 mod external;
+mod finetune;
 mod flow;
 mod graphs;
 mod hostile;
