@@ -51,8 +51,8 @@ block() {
 # inside COMMANDS: a shell in the clean system, in /root/try, with no word of this machine's environment.
 inside() {
     chroot "$debian" /usr/bin/env -i HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
-        LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive PIP_NO_INDEX=1 PIP_FIND_LINKS=/root/pypi PIP_DISABLE_PIP_VERSION_CHECK=1 \
-        bash -euxo pipefail -c "mkdir -p /root/try; cd /root/try; $1"
+        LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive PIP_NO_INDEX=1 PIP_FIND_LINKS=/root/pypi \
+        PIP_DISABLE_PIP_VERSION_CHECK=1 bash -euxo pipefail -c "mkdir -p /root/try; cd /root/try; $1"
 }
 # says WORD FILE: it is in what was printed.
 says() { grep -q -- "$1" "$2" || die 1 "no '$1' in what was printed"; }
@@ -63,7 +63,8 @@ step 'checksums'
 step 'a clean Debian 12'
 if [[ ! -x $debian/bin/bash ]]; then
     command -v debootstrap >/dev/null || lacks 'no debootstrap here; apt-get install debootstrap'
-    debootstrap --variant=minbase bookworm "$debian" >"$debian.log" 2>&1 || lacks "no Debian 12 could be fetched: $debian.log"
+    debootstrap --variant=minbase bookworm "$debian" >"$debian.log" 2>&1 ||
+        lacks "no Debian 12 could be fetched: $debian.log"
 fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"; umount "$debian/proc" 2>/dev/null || true' EXIT
@@ -93,9 +94,11 @@ fi
 
 if wants "offshoot-$version-$machine-linux.tar.gz" && wants "offshoot-board-$version-aarch64-linux.tar.gz"; then
     step "the maker's tutorial"
-    # The page in the background, asked by Python, which a browser would.
+    # The page in the background, asked by Python, which a browser would; without the screen of a terminal, for there is none.
+    first=$(block '' 1 docs/tutorials/maker.md |
+        sed 's/^\(\.\/offshoot teach[^#]*\).*/\1 --screen none >page.log 2>\&1 \& page=$!/;s/0\.1\.0/'"$version/g")
     inside 'cp /root/release/offshoot-*.tar.gz .
-        '"$(block '' 1 docs/tutorials/maker.md | sed 's/^\(\.\/offshoot teach[^#]*\).*/\1 >page.log 2>\&1 \& page=$!/;s/0\.1\.0/'"$version"'/g')"'
+        '"$first"'
         for _ in $(seq 100); do grep -q "open http" page.log && break; sleep 0.1; done
         python3 -c "import sys, urllib.request as web; print(web.urlopen(sys.argv[1]).read().decode())" \
             "$(sed -n "s/.*open \(http[^ ]*\).*/\1/p" page.log | head -n 1)" | grep -qi "<html"
@@ -197,7 +200,7 @@ if wants "${board}*_arm64.deb"; then
     inside 'dpkg --add-architecture arm64; apt-get install -y -qq /root/release/offshoot-board_*_arm64.deb >/dev/null
         test -f /etc/default/offshoot-board
         ls /usr/share/offshoot/sharp.offshoot /usr/share/offshoot/sprout.offshoot
-        cat /lib/systemd/system/offshoot-board.service /usr/lib/systemd/system/offshoot-board.service 2>/dev/null | grep ExecStart'
+        grep ExecStart /usr/lib/systemd/system/offshoot-board.service'
     if command -v qemu-aarch64 >/dev/null; then
         qemu-aarch64 "$debian/usr/bin/offshoot-board" verify "$debian/usr/share/offshoot/sprout.offshoot"
     else
