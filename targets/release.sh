@@ -33,7 +33,7 @@ while (($#)); do
         shift
         ;;
     -h | --help)
-        sed -n '2,17s/^# //p' "$0"
+        sed -n '2,15s/^# //p' "$0"
         exit
         ;;
     -*) die 2 "no option '$1'; there are --only and --machine" ;;
