@@ -43,6 +43,8 @@ musl=${triple/linux-gnu/linux-musl}
 if [[ $static ]] && rustup_has "$musl"; then
     # A third of the size of glibc, and no part of it is looked for at run time.
     triple=$musl
+    # What became the same instructions is kept once: no part compares the addresses of functions.
+    export RUSTFLAGS="${RUSTFLAGS:-} -C link-arg=--icf=all"
 fi
 prepare "$triple"
 if [[ $static ]]; then
@@ -52,8 +54,9 @@ if [[ $static ]]; then
 fi
 if [[ $small ]]; then
     features+=(--no-default-features)
-    # There is no screen to paint a panic on.
+    # There is no screen to paint a panic on, and nothing to unwind.
     export CARGO_PROFILE_BOARD_PANIC=abort
+    export RUSTFLAGS="${RUSTFLAGS:-} -C force-unwind-tables=no"
 fi
 if [[ ${features[*]} == *tract* ]]; then
     # tract under fat LTO takes a quarter of an hour and more memory than small machines have.

@@ -73,3 +73,6 @@ pub use options::Options;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/finetuning.md")]
 mod finetuning_page {}
+#[cfg(doctest)]
+#[doc = include_str!("../docs/parts.md")]
+mod parts_page {}

@@ -468,7 +468,8 @@ typedef struct {
 // The score of a class for the values x of an embedding from first on is gain * (its weights . x) + inverse_temperature * its
 // bias. With r = |x| / mean_length, gain * |x| is inverse_temperature times r (raw), its square
 // root (half), its fourth root (quarter) or 1 (unit). Probabilities are the softmax of the scores,
-// times the probability that it is known: 1 / (1 + exp(-known_slope * cosine - known_offset)).
+// times the probability that it is known: 1 / (1 + exp(-known_slope * cosine - known_offset)), of
+// the cosine of its last part with the nearest class mean.
 typedef struct {
     // sizeof(offshoot_linear).
     uint32_t size;

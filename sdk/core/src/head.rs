@@ -51,10 +51,11 @@ pub use samples::eviction::WhenFull;
 use storage::Layout;
 pub use storage::record::{MAGIC, Record};
 use storage::views::Kept;
-pub use storage::{Limits, MAX_CLASSES, MAX_DIM, MAX_NAME_BYTES, MAX_SHOWN, Memory, Parts};
+pub use storage::{Limits, MAX_CLASSES, MAX_DIM, MAX_NAME_BYTES, MAX_SHOWN, Memory};
 
 pub use crate::embedding::{Distance, Similarity};
 use crate::package::PackageId;
+pub use crate::parts::Parts;
 
 /// Greatest version of a head's record that this code writes and reads; 3 is the least.
 pub const VERSION: u16 = 4;

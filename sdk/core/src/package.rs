@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::graph::{Graph, GraphError, Tensor, TensorId};
-use crate::head::Parts;
 use crate::limits;
+use crate::parts::Parts;
 use crate::preprocess::{Preprocess, PreprocessError};
 use crate::tokens::Tokens;
 
@@ -231,7 +231,7 @@ impl<'a> Package<'a> {
             None => package.check_input()?,
         }
         // The last part ends with the embedding.
-        if package.manifest.extras.parts.of(package.embedding_dim()).is_err() {
+        if package.manifest.extras.parts.of(package.embedding_dim()).is_none() {
             return Err(PackageError::Parts);
         }
         package.check_precision()?;

@@ -13,14 +13,6 @@ pub enum HeadError {
         /// Number of dimensions requested.
         found: usize,
     },
-    /// The last part of the embedding is empty, or longer than the embedding.
-    #[error("the last part has {last} values of {dim}, allowed are 1 to {dim}")]
-    LastPart {
-        /// Number of values requested for the last part.
-        last: usize,
-        /// Number of values of the embedding.
-        dim: usize,
-    },
     /// The limit of classes is out of range.
     #[error("room for {found} classes, allowed are 1 to {MAX_CLASSES}")]
     ClassesOutOfRange {

@@ -3,7 +3,7 @@
 mod activation;
 pub(super) mod answer;
 pub(super) mod linear;
-mod parts;
+mod part_choice;
 pub(super) mod query;
 
 use query::Query;

@@ -1,17 +1,16 @@
 //! Memory of a head: one slice of words, divided once.
 
-mod parts;
 pub(super) mod record;
 pub(super) mod views;
 
 use bytemuck::Pod;
-pub use parts::Parts;
 use serde::{Deserialize, Serialize};
 use views::{Kept, KeptMut, LastPart, Solved, View, Work};
 
 use super::fit::primal::{BLOCK, LANES};
 use super::fit::ridge::spectrum_len;
 use super::{HeadError, HeadKind};
+use crate::parts::Parts;
 
 /// Max length of a class name in bytes.
 pub const MAX_NAME_BYTES: usize = 64;
@@ -218,8 +217,8 @@ impl Layout {
     /// Division of the embeddings.
     pub const fn parts(&self) -> Parts {
         match Parts::joined(self.dim, self.last) {
-            Ok(parts) => parts,
-            Err(_) => Parts::single(self.dim),
+            Some(parts) => parts,
+            None => Parts::single(self.dim),
         }
     }
 

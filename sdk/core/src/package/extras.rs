@@ -1,6 +1,6 @@
 //! Properties of the embedding that only some packages state, behind the manifest.
 
-use crate::head::{HeadError, Parts};
+use crate::parts::Parts;
 
 /// Max number of parts of an embedding.
 const MOST_PARTS: usize = 64;
@@ -89,15 +89,13 @@ impl<'a> PartStarts<'a> {
         self.0.chunks_exact(2).map(|pair| usize::from(u16::from_le_bytes([pair[0], pair[1]])))
     }
 
-    /// Returns the division of an embedding of `dim` values for a head.
-    ///
-    /// # Errors
-    ///
-    /// [`HeadError::LastPart`] if the embedding ends before its last part.
-    pub fn of(&self, dim: usize) -> Result<Parts, HeadError> {
+    /// Returns the division of an embedding of `dim` values for a head; [`None`] if the embedding
+    /// ends before its last part.
+    #[must_use]
+    pub fn of(&self, dim: usize) -> Option<Parts> {
         match self.iter().last() {
             Some(start) => Parts::joined(dim, dim.saturating_sub(start)),
-            None => Ok(Parts::single(dim)),
+            None => Some(Parts::single(dim)),
         }
     }
 }
@@ -121,8 +119,8 @@ mod tests {
     fn the_last_part_ends_with_the_embedding() {
         let starts = PartStarts::new(&[0, 0, 5, 0]).unwrap();
         assert_eq!(starts.of(8), Parts::joined(8, 3));
-        assert_eq!(starts.of(5), Err(HeadError::LastPart { last: 0, dim: 5 }));
-        assert_eq!(PartStarts::default().of(8), Ok(Parts::single(8)));
+        assert_eq!(starts.of(5), None);
+        assert_eq!(PartStarts::default().of(8), Some(Parts::single(8)));
     }
 
     #[cfg(feature = "alloc")]

@@ -21,7 +21,7 @@
 //! | 4 | CRC-32 (IEEE) of all bytes before |
 
 use super::views::View;
-use super::{Layout, Limits, MAX_NAME_BYTES, MAX_SHOWN, Memory, Parts};
+use super::{Layout, Limits, MAX_NAME_BYTES, MAX_SHOWN, Memory};
 use crate::embedding::Embedding;
 use crate::head::class_name::is_readable;
 use crate::head::error::{EncodeError, HeadError};
@@ -31,6 +31,7 @@ use crate::head::{
     Transform, VERSION, WhenFull,
 };
 use crate::package::PackageId;
+use crate::parts::Parts;
 use crate::quant::{Quant, Scale};
 
 /// Magic number: the first bytes of every head.
@@ -367,11 +368,12 @@ fn sum_views(parts: Parts) -> &'static [View] {
 fn take_parts(rest: &mut &[u8], version: u16) -> Result<Parts, HeadError> {
     let dim = usize::from(take_u16(rest)?);
     let last = usize::from(take_u16(rest)?);
+    let impossible = HeadError::Malformed { what: "an impossible last part" };
     match version {
         VERSION_SINGLE if last == 0 => Ok(Parts::single(dim)),
         // Heads of one part are version 3, so that each head has one record.
-        VERSION if last < dim => Parts::joined(dim, last),
-        _ => Err(HeadError::Malformed { what: "an impossible last part" }),
+        VERSION if last < dim => Parts::joined(dim, last).ok_or(impossible),
+        _ => Err(impossible),
     }
 }
 

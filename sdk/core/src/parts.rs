@@ -1,7 +1,5 @@
 //! Division of an embedding into parts.
 
-use crate::head::HeadError;
-
 /// Division of an embedding into the pooled features of several depths of its network, the last of
 /// which is the embedding of a network cut at one place.
 ///
@@ -22,14 +20,10 @@ impl Parts {
 
     /// Returns an embedding of `dim` values whose last `last` values are the last part.
     ///
-    /// # Errors
-    ///
-    /// [`HeadError::LastPart`] if `last` is 0 or above `dim`.
-    pub const fn joined(dim: usize, last: usize) -> Result<Self, HeadError> {
-        if last == 0 || last > dim {
-            return Err(HeadError::LastPart { last, dim });
-        }
-        Ok(Self { dim, last })
+    /// [`None`] if `last` is 0 or above `dim`.
+    #[must_use]
+    pub const fn joined(dim: usize, last: usize) -> Option<Self> {
+        if last == 0 || last > dim { None } else { Some(Self { dim, last }) }
     }
 
     /// Number of values of an embedding.
