@@ -85,6 +85,7 @@ impl<'a> PartStarts<'a> {
     }
 
     /// Returns the first dimension of each part.
+    #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = usize> + use<'a> {
         self.0.chunks_exact(2).map(|pair| usize::from(u16::from_le_bytes([pair[0], pair[1]])))
     }
