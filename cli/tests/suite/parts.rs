@@ -123,7 +123,7 @@ fn a_part_that_does_not_exist_is_named() {
     striped(&folder.path().join("data"));
     refused(
         folder.path(),
-        &["convert", MODEL, "--calibrate", "data", "--parts", "block3_pont"],
-        &["block3_pont"],
+        &["convert", MODEL, "--calibrate", "data", "--parts", "block99_point"],
+        &["block99_point"],
     );
 }
