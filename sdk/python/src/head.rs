@@ -107,18 +107,24 @@ impl Head {
         package_id: Option<&str>,
     ) -> Outcome<Self> {
         let kind: HeadKind = kind.parse()?;
-        let (dim, id) = match (&Origin::of(extractor)?, package_id) {
-            (Origin::Extractor(_), Some(_)) => {
-                return Err(Failure::Head("the extractor has a package_id; leave it out".into()));
-            }
-            (Origin::Extractor(extractor), None) => (extractor.get().dim, extractor.get().id),
-            (Origin::Values(dim), id) => (*dim, id.map_or(Ok(PackageId::new([0; 32])), parsed)?),
-        };
         let limits = Limits {
             classes: limit("classes", classes, 1024)?,
             samples: limit("samples", samples, u16::MAX)?,
         };
-        Ok(Self::of(offshoot::Head::for_embeddings(kind, dim, id, limits)?))
+        let head = match (&Origin::of(extractor)?, package_id) {
+            (Origin::Extractor(_), Some(_)) => {
+                return Err(Failure::Head("the extractor has a package_id; leave it out".into()));
+            }
+            // By the extractor itself: it knows the parts of its embeddings.
+            (Origin::Extractor(extractor), None) => extractor
+                .get()
+                .with(extractor.py(), |inner| offshoot::Head::new(kind, inner, limits))?,
+            (Origin::Values(dim), id) => {
+                let id = id.map_or(Ok(PackageId::new([0; 32])), parsed)?;
+                offshoot::Head::for_embeddings(kind, *dim, id, limits)?
+            }
+        };
+        Ok(Self::of(head))
     }
 
     /// Loads a head; with an extractor only one that was taught on its package.

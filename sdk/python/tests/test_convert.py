@@ -205,3 +205,21 @@ def test_a_head_is_exported(extractor, rng):
         offshoot.export(extractor, other)
     with pytest.raises(offshoot.HeadError):
         offshoot.export(extractor, offshoot.Head(extractor.dim))
+
+
+@here
+def test_parts_are_stated_and_chosen_from(images):
+    made = offshoot.convert(str(MODEL), images, parts="auto", **PRESET)
+    extractor = offshoot.Extractor(made.package)
+    assert extractor.last_part == 256 < extractor.dim
+    head = offshoot.Head(extractor, classes=2, samples=12)
+    for number, image in enumerate(images):
+        name = "ab"[number % 2]
+        if number < 2:
+            head.add_class(name)
+        head.add_sample(name, extractor.embed(image))
+    last, everything, t = head.part_errors()
+    assert head.reads_all() == (everything < 0.95 * last and t > 2)
+    read = extractor.dim if head.reads_all() else extractor.last_part
+    assert head.linear().weights.shape == (2, read)
+    assert head.linear().first == extractor.dim - read
