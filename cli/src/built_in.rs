@@ -11,7 +11,7 @@ use crate::error::CommandError;
 /// ONNX model of the small package, which `demo` converts and `pull` writes.
 pub const SPROUT: &str = "sprout.onnx";
 
-/// Where the built-in files are.
+/// Places of the built-in files.
 #[derive(Debug)]
 pub enum Packages {
     /// In the program: names and contents.

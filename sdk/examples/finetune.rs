@@ -218,7 +218,7 @@ fn cut(image: &Image, [left, top, right, bottom]: [u32; 4]) -> Option<(u32, u32,
     (width > 0 && height > 0).then_some((width, height, rgb))
 }
 
-/// What is in a folder, by name.
+/// Content of a folder, by name.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, std::io::Error> {
     let mut paths: Vec<PathBuf> =
         fs::read_dir(folder)?.map(|entry| entry.map(|e| e.path())).collect::<Result<_, _>>()?;

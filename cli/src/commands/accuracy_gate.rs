@@ -112,7 +112,8 @@ fn evidence(
         "Head auto, taught {} {} a class of {}, asked about the others, {} draws; the unknown is not allowed as an answer.",
         task.shots, task.kind, task.data, task.draws
     );
-    let (classes, confusion) = (classes.to_vec(), found.confusion.clone());
+    let classes = classes.to_vec();
+    let confusion = found.confusion.clone();
     Ok(Evidence { how, classes, confusion, examples })
 }
 

@@ -95,7 +95,8 @@ impl Style {
         }
         let letters: Vec<char> = text.chars().collect();
         for kept in (2..letters.len()).rev() {
-            let (head, tail) = (kept.div_ceil(2), kept / 2);
+            let head = kept.div_ceil(2);
+            let tail = kept / 2;
             let short: String = letters[..head]
                 .iter()
                 .chain(&['\u{2026}'])
@@ -216,7 +217,8 @@ impl Canvas {
         // Where the line begins, on a whole pixel, so that its letters are as sharp as can be.
         let (x, y) = place(0.0, 0.0);
         let origin = point((x * sharp).round(), (y * sharp).round());
-        let (right, below) = (place(1.0, 0.0), place(0.0, 1.0));
+        let right = place(1.0, 0.0);
+        let below = place(0.0, 1.0);
         for placed in line.glyphs {
             let glyph =
                 placed.glyph.with_scale_and_position(style.scale(), point(from + placed.at, 0.0));

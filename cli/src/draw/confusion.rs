@@ -225,7 +225,8 @@ mod tests {
             }
             assert!(image.width().min(image.height()) >= 8 * count as u32, "{count}");
             let edge = MARGIN as u32 * SHARP - 4;
-            let (right, below) = (image.width() - edge, image.height() - edge);
+            let right = image.width() - edge;
+            let below = image.height() - edge;
             let at_edge = |x, y| x < edge || y < edge || x >= right || y >= below;
             let inked =
                 image.enumerate_pixels().filter(|(x, y, p)| at_edge(*x, *y) && p.0 != [255; 3]);

@@ -50,6 +50,7 @@ pub use report::{Advice, Interval, Report};
 pub use samples::eviction::WhenFull;
 use storage::Layout;
 pub use storage::record::{MAGIC, Record};
+pub(crate) use storage::take_mut;
 use storage::views::Kept;
 pub use storage::{Limits, MAX_CLASSES, MAX_DIM, MAX_NAME_BYTES, MAX_SHOWN, Memory};
 

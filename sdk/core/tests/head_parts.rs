@@ -29,7 +29,7 @@ impl Noise {
     }
 }
 
-/// Where the values of an embedding show its class.
+/// Part of the values that shows the class.
 #[derive(Clone, Copy)]
 enum Telling {
     First,

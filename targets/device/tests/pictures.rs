@@ -21,7 +21,7 @@ use browser::Browser;
 use common::{Device, options};
 use pictures::{Alike, check, differing, fonts};
 
-/// What the camera sees: a view that stays until it is told another.
+/// View of the camera, which stays until it is set to another.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct View {
     object: Object,

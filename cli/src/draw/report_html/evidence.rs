@@ -20,7 +20,7 @@ const WIDE: usize = 16;
 /// Answers to labelled samples.
 #[derive(Debug, Clone)]
 pub struct Evidence {
-    /// How they were asked, as a sentence.
+    /// Protocol of the questions, as a sentence.
     pub how: String,
     /// Names of the classes.
     pub classes: Vec<String>,
@@ -41,7 +41,7 @@ pub struct Example {
     pub shown: Shown,
 }
 
-/// What is shown of a sample.
+/// Picture or words of a sample.
 #[derive(Debug, Clone)]
 pub enum Shown {
     /// A small JPEG image.

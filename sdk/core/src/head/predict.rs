@@ -193,9 +193,9 @@ impl<M: Memory> Head<M> {
         Ok(self.answer(embedding, &fitted, out))
     }
 
-    /// Returns the similarity of `embedding` with the nearest class mean, for any target
-    /// false-rejection rate (of its last part, if it has several), and the similarity below which it is unknown (`None`: nothing is, or
-    /// there are too few samples).
+    /// Returns the similarity of `embedding` (of its last part, if it has several) with the nearest
+    /// class mean, for any target false-rejection rate, and the similarity below which it is unknown
+    /// (`None`: nothing is, or there are too few samples).
     ///
     /// # Errors
     ///

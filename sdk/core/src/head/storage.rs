@@ -436,7 +436,8 @@ fn take<'a, T: Pod>(words: &mut &'a [u32], count: usize) -> &'a [T] {
     &bytemuck::cast_slice(front)[..count]
 }
 
-fn take_mut<'a, T: Pod>(words: &mut &'a mut [u32], count: usize) -> &'a mut [T] {
+/// Takes `count` values off the front of the words.
+pub(crate) fn take_mut<'a, T: Pod>(words: &mut &'a mut [u32], count: usize) -> &'a mut [T] {
     let (front, rest) = core::mem::take(words).split_at_mut((count * size_of::<T>()).div_ceil(4));
     *words = rest;
     &mut bytemuck::cast_slice_mut(front)[..count]

@@ -34,7 +34,7 @@ const CRC_BYTES: usize = 4;
 const GOLDENS: u16 = 2;
 const BIASES: u8 = 0;
 
-/// How a tail was tuned, as its file tells.
+/// Recipe and evidence of a tuned tail, from its file.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Recorded {
     /// Passes over the samples.
@@ -201,7 +201,7 @@ impl<'a> Delta<'a> {
         PackageId::new(hash.finalize().into())
     }
 
-    /// How it was tuned.
+    /// Recipe of the tuning.
     #[must_use]
     pub fn recorded(&self) -> Recorded {
         self.recorded

@@ -128,7 +128,7 @@ impl Tail<'_> {
 
 /// Rates of one step of descent.
 pub(super) struct Pace {
-    /// Of biases, weights and offsets, the mean of momenta made right.
+    /// Bias-corrected mean of the momenta of biases, weights and offsets.
     rates: [f32; 3],
     /// Share of the gradients seen in their mean squares.
     fresh: f32,
@@ -317,7 +317,7 @@ mod tests {
         (writer, output)
     }
 
-    /// What is tuned, as one list: biases, weights, offsets.
+    /// Tuned parameters as one list: biases, weights, offsets.
     fn loss(tail: &Tail<'_>, samples: &Samples<'_>, fixed: (&[f32], f32), values: &[f64]) -> f64 {
         let (centre, scale) = fixed;
         let (change, rest) = values.split_at(tail.channels());

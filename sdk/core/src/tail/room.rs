@@ -1,9 +1,7 @@
 //! Memory of a tuner: one slice of words, divided once.
 
-use bytemuck::Pod;
-
 use super::{Samples, Tail};
-use crate::head::{HeadError, HeadKind, Limits};
+use crate::head::{HeadError, HeadKind, Limits, take_mut};
 
 /// Sizes that determine the memory of a [`Tuner`](super::Tuner).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,22 +85,22 @@ impl TailLayout {
         let rest = &mut &mut *memory;
         Room {
             change: Parameter::take(rest, c),
-            biases: take(rest, c),
-            mean: take(rest, c),
-            active: take(rest, c),
+            biases: take_mut(rest, c),
+            mean: take_mut(rest, c),
+            active: take_mut(rest, c),
             weights: Parameter::take(rest, k * d),
             offsets: Parameter::take(rest, k),
-            centre: take(rest, d),
-            embedding: take(rest, d),
-            slope: take(rest, d),
-            codes: take(rest, n * d),
-            scores: take(rest, k),
-            pixels: take(rest, p),
-            before: take(rest, n * k),
-            after: take(rest, n * k),
-            order: take(rest, n),
-            folds: take(rest, n),
-            products: take(rest, if self.keeps_products { n * c * p } else { 0 }),
+            centre: take_mut(rest, d),
+            embedding: take_mut(rest, d),
+            slope: take_mut(rest, d),
+            codes: take_mut(rest, n * d),
+            scores: take_mut(rest, k),
+            pixels: take_mut(rest, p),
+            before: take_mut(rest, n * k),
+            after: take_mut(rest, n * k),
+            order: take_mut(rest, n),
+            folds: take_mut(rest, n),
+            products: take_mut(rest, if self.keeps_products { n * c * p } else { 0 }),
             head: core::mem::take(rest),
         }
     }
@@ -118,9 +116,9 @@ pub(super) struct Parameter<'a> {
 impl<'a> Parameter<'a> {
     fn take(words: &mut &'a mut [u32], count: usize) -> Self {
         Self {
-            value: take(words, count),
-            gradient: take(words, count),
-            momentum: take(words, count),
+            value: take_mut(words, count),
+            gradient: take_mut(words, count),
+            momentum: take_mut(words, count),
         }
     }
 
@@ -165,12 +163,6 @@ pub(super) struct Room<'a> {
     pub products: &'a mut [i32],
     /// Memory of the head of the gate.
     pub head: &'a mut [u32],
-}
-
-fn take<'a, T: Pod>(words: &mut &'a mut [u32], count: usize) -> &'a mut [T] {
-    let (front, rest) = core::mem::take(words).split_at_mut((count * size_of::<T>()).div_ceil(4));
-    *words = rest;
-    &mut bytemuck::cast_slice_mut(front)[..count]
 }
 
 #[cfg(test)]

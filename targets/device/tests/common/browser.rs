@@ -205,7 +205,7 @@ impl Browser {
             .unwrap();
     }
 
-    /// What the screen shows, as PNG.
+    /// Content of the screen, as PNG.
     pub fn screen(&self) -> Vec<u8> {
         self.shot(json!({}))
     }

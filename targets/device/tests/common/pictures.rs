@@ -15,7 +15,7 @@ const BLOCK: u32 = 8;
 const SHADE: u32 = 14;
 const SHARE: f64 = 0.001;
 
-/// How alike two pictures must be.
+/// Required likeness of two pictures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Alike {
     /// In every byte: an animation.

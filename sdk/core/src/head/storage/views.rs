@@ -211,7 +211,7 @@ pub(crate) struct Work<'a> {
     pub columns: &'a mut [f32],
     /// Lower triangle of the Gram matrix, row by row.
     pub gram: &'a mut [f32],
-    /// That of the last part alone; empty if the embeddings have no others.
+    /// Gram matrix of the last part alone; empty if the embeddings have no others.
     pub last_gram: &'a mut [f32],
     /// Scratch of the shape of the greater one.
     pub square: &'a mut [f32],
