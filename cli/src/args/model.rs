@@ -66,7 +66,6 @@ impl ConvertArgs {
             (self.bgr, "--bgr"),
             (self.squash, "--squash"),
             (self.target.is_some(), "--target"),
-            (self.parts() != PartsOption::None, "--parts"),
         ];
         self.backbone.of_other_kind(takes_text, &of_images)
     }

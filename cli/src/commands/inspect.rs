@@ -157,7 +157,7 @@ fn model(args: &InspectArgs) -> Result<(), CommandError> {
 /// Prints the input of a language backbone and the cut points that all data except the mask passes.
 fn language_model(args: &InspectArgs, source: &Source) -> Result<(), CommandError> {
     let imported =
-        quietly(|| source.import_text(None, None).or_else(|_| source.import_text(None, TOKENS)))
+        quietly(|| source.import_text(&[], None).or_else(|_| source.import_text(&[], TOKENS)))
             .unwrap_or_else(|p| Err(source.analyse(p)))?;
     println!("{}", args.package.display());
     println!("  input          text, {} tokens of {}", imported.length, imported.table.vocabulary);

@@ -157,12 +157,13 @@ impl Float {
         let places = package.graph().tensor(Graph::INPUT).shape.w();
         let cut = package.manifest().cut;
         let stated = source.metadata("offshoot.cut");
-        let mut found = source.import_text(stated, Some(places))?;
+        let mut found = source.import_text(stated.as_slice(), Some(places))?;
         if emit::shorten(&found.cut.name) != cut {
-            if !source.has_tensor(cut) {
+            let cuts: Vec<&str> = cut.split(',').collect();
+            if !cuts.iter().all(|cut| source.has_tensor(cut)) {
                 return Ok(None);
             }
-            found = source.import_text(Some(cut), Some(places))?;
+            found = source.import_text(&cuts, Some(places))?;
         }
         let input = Prepared::text(ids, text.tokens.pad, &found)?;
         let mut network = Reference::new(found.reference.clone())?;
@@ -362,13 +363,16 @@ fn layer(package: &Package<'_>, nodes: Range<usize>) -> Layer {
     Layer { nodes, operation, name, macs, ..Layer::default() }
 }
 
-/// Returns the cosine similarity of an extractor's embedding of an input to the float network's.
+/// Returns the cosine similarity of an extractor's embedding of an input to the float network's; of
+/// several parts that of the last, which alone has the network's own scale.
 ///
 /// # Errors
 /// Fails if inference fails.
 pub fn agreement(extractor: &mut Extractor, input: &Input, float: &Float) -> Result<f64, Error> {
-    let embedding: Vec<f32> = input.embed(extractor)?.iter().collect();
-    Ok(cosine(&embedding, &float.embedding))
+    let last = extractor.parts().last();
+    let embedding: Vec<f32> = input.embed(extractor)?.last(last).iter().collect();
+    let before = float.embedding.len().saturating_sub(last);
+    Ok(cosine(&embedding, &float.embedding[before..]))
 }
 
 #[cfg(test)]

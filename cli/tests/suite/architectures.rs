@@ -175,7 +175,7 @@ fn text_row(shared: &Path, name: &str) -> (String, bool) {
     let (bytes, _) = refill::skeleton(shared, name);
     let source = Source::parse(Path::new(name), &bytes).unwrap();
     // Between the blocks all goes through one tensor, whatever the mask does beside it.
-    let imported = source.import_text(None, Some(TOKENS)).unwrap();
+    let imported = source.import_text(&[], Some(TOKENS)).unwrap();
     let places = last_of_each_cost(&candidates(&imported.model, |layer| source.tensor_of(layer)));
     let names: Vec<&str> = places.iter().map(|place| &*place.name).collect();
     // Seven sums with a shortcut, or the layer norms behind them.

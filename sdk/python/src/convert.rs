@@ -373,8 +373,7 @@ impl Walked {
         let tensor = |layer: &str| source.tensor_of(layer);
         let outputs = source.outputs().map(String::from).collect();
         if source.takes_text() {
-            let found = source.import_text(cuts.first().copied(), options.tokens);
-            let found = found.map_err(refused)?;
+            let found = source.import_text(&cuts, options.tokens).map_err(refused)?;
             let candidates = candidates(&found.model, tensor);
             let cut = found.cut.name;
             return Ok(Self { cut, outputs, takes_text: true, candidates, layers: None });

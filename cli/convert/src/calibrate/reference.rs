@@ -108,14 +108,18 @@ pub fn text_embedding(
     pooling: Pooling,
     count: usize,
 ) -> Vec<f32> {
-    let values = outputs.into_iter().next().unwrap_or_default();
-    if !imported.pooled {
-        return values;
-    }
-    let mut embedding = vec![0.0; values.len() / imported.length];
-    for (at, vector) in values.chunks_exact(embedding.len()).enumerate().take(count) {
-        let weight = pooling.weight(at, count);
-        embedding.iter_mut().zip(vector).for_each(|(sum, v)| *sum += weight * v);
+    let mut embedding = Vec::new();
+    for (values, output) in outputs.into_iter().zip(&imported.outputs) {
+        if !output.pooled {
+            embedding.extend(values);
+            continue;
+        }
+        let mut part = vec![0.0; output.values];
+        for (at, vector) in values.chunks_exact(part.len()).enumerate().take(count) {
+            let weight = pooling.weight(at, count);
+            part.iter_mut().zip(vector).for_each(|(sum, v)| *sum += weight * v);
+        }
+        embedding.extend(part);
     }
     embedding
 }

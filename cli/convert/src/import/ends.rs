@@ -67,6 +67,14 @@ impl Cut {
         Self { why: "as asked".to_string(), asked: true, ..Self::default() }
     }
 
+    /// Takes the reason and the doubts of the cut that parts of other depths were added to.
+    pub(crate) fn with_parts(&mut self, alone: Cut, parts: usize) {
+        let tensors = std::mem::take(&mut self.tensors);
+        let name = std::mem::take(&mut self.name);
+        let why = format!("{}; parts of {parts} other depths come before it", alone.why);
+        *self = Self { name, tensors, why, unit: self.unit, ..alone };
+    }
+
     /// Returns a cut at tensors stated by the user.
     pub(super) fn given(
         graph: &GraphProto,

@@ -9,7 +9,16 @@ use tract_onnx::prelude::*;
 use super::ends::{self, Shapes};
 use super::text_inputs::{Part, TextSource};
 use super::{Cut, ImportError, Source, Table, text_inputs, unsupported, walk};
-use crate::ir::{LayerOp, Model};
+use crate::ir::{LayerId, LayerOp, Model, pooling};
+
+/// Tensor at the cut of a language backbone.
+#[derive(Debug, Clone, Copy)]
+pub struct TextOutput {
+    /// Number of values that it adds to an embedding.
+    pub values: usize,
+    /// True if it has one vector per token; these are pooled.
+    pub pooled: bool,
+}
 
 /// Imported language backbone with its cut, and tract's own float plan of the same cut.
 #[derive(Debug)]
@@ -22,8 +31,8 @@ pub struct ImportedText {
     pub table: Table,
     /// Number of tokens.
     pub length: usize,
-    /// True if the tensor at the cut has one vector per token; these are pooled.
-    pub pooled: bool,
+    /// Tensors at the cut.
+    pub outputs: Vec<TextOutput>,
     /// True if the model has a mask of the text's end, or compares the ids with padding.
     pub has_mask: bool,
     /// Padding id, if the model compares ids with it.
@@ -38,50 +47,42 @@ impl Source {
         self.proto.graph.as_ref().is_some_and(text_inputs::takes_text)
     }
 
-    /// Analyses a language backbone and walks it up to the cut, which is chosen automatically if
-    /// `None`; `length` is the number of tokens for a model that leaves it open.
+    /// Analyses a language backbone and walks it up to the cut.
+    ///
+    /// `cuts` are names of tensors; if empty, the cut is chosen automatically. `length` is the
+    /// number of tokens for a model that leaves it open.
     ///
     /// # Errors
     /// Unsupported operations, a cut that does not exist, or inputs that are not tokens and their
     /// mask.
     pub fn import_text(
         &self,
-        cut: Option<&str>,
+        cuts: &[&str],
         length: Option<usize>,
     ) -> Result<ImportedText, ImportError> {
         let _limits = self.limits();
-        let imported = self.text_at(cut, length);
-        imported.map_err(|error| {
-            self.with_cuts(error, &|place| self.text_at(Some(place), length).is_ok())
-        })
+        let imported = self.text_at(cuts, length);
+        imported
+            .map_err(|error| self.with_cuts(error, &|place| self.text_at(&[place], length).is_ok()))
     }
 
-    fn text_at(
-        &self,
-        cut: Option<&str>,
-        length: Option<usize>,
-    ) -> Result<ImportedText, ImportError> {
+    fn text_at(&self, cuts: &[&str], length: Option<usize>) -> Result<ImportedText, ImportError> {
         let places = Cell::new(0);
         let prepare = |part: &ModelProto| {
             let (model, length) = self.text_model(part, length)?;
             places.set(length);
             Ok(model)
         };
-        let (typed, cut) = match cut {
-            Some(name) => {
-                let tensor = self.tensor(name)?;
-                let asked = Cut {
-                    name: name.to_string(),
-                    tensors: vec![tensor.to_string()],
-                    ..Cut::as_asked()
-                };
-                (self.typed_at(&[tensor], &prepare)?, asked)
-            }
-            None => {
-                let typed = self.typed_at(&[], &prepare)?;
-                let cut = ends::of_text(self.graph(), &Shapes::of(&typed));
-                (typed, cut)
-            }
+        let tensors: Vec<&str> =
+            cuts.iter().map(|name| self.tensor(name)).collect::<Result<_, _>>()?;
+        let typed = self.typed_at(&tensors, &prepare)?;
+        let cut = match cuts {
+            [] => ends::of_text(self.graph(), &Shapes::of(&typed)),
+            _ => Cut {
+                name: cuts.join(","),
+                tensors: tensors.iter().map(|tensor| tensor.to_string()).collect(),
+                ..Cut::as_asked()
+            },
         };
         let length = places.get();
         let reference = self.up_to(typed, &cut.tensors, &prepare)?;
@@ -89,22 +90,15 @@ impl Source {
             TextSource::of(&reference, length).map_err(|reason| self.text_error(reason))?;
         let walk::Walked { mut model, outputs } = walk::walk(&reference, Some(&source))
             .map_err(|found| self.unsupported(unsupported::by_walk(self.graph(), &found)))?;
-        let shape = outputs.first().map(|(id, _)| model.layers[*id].shape);
-        let (output, shape) = outputs
-            .first()
-            .map(|o| o.0)
-            .zip(shape)
-            .ok_or_else(|| self.text_error("nothing is left to run".to_string()))?;
-        let pooled = shape.w() == length && shape.h() == 1 && length > 1;
-        model.output = output;
-        if pooled {
-            let pooled = append_pool(&mut model, source.table.width, length);
-            pooled.ok_or_else(|| self.text_error("too many tokens for a package".to_string()))?;
+        if outputs.is_empty() {
+            return Err(self.text_error("nothing is left to run".to_string()));
         }
-        model.compact();
+        let outputs: Vec<LayerId> = outputs.iter().map(|(layer, _)| *layer).collect();
+        let outputs = append_pools(&mut model, &outputs, source.table.width, length)
+            .ok_or_else(|| self.text_error("too many tokens for a package".to_string()))?;
         let has_mask = reference.inputs.len() > 1 || !source.masked.is_empty();
         let TextSource { table, pad, .. } = source;
-        Ok(ImportedText { model, cut, table, length, pooled, has_mask, pad, reference })
+        Ok(ImportedText { model, cut, table, length, outputs, has_mask, pad, reference })
     }
 
     /// Returns the model with fixed input shapes, and its number of tokens.
@@ -134,9 +128,36 @@ impl Source {
     }
 }
 
+/// Appends the pools of the outputs and their concatenation; `None` if something is too large.
+fn append_pools(
+    model: &mut Model,
+    outputs: &[LayerId],
+    width: usize,
+    length: usize,
+) -> Option<Vec<TextOutput>> {
+    let made = model.layers.len();
+    let mut vectors = Vec::new();
+    let mut described = Vec::new();
+    for &output in outputs {
+        let shape = model.layers[output].shape;
+        let pooled = shape.w() == length && shape.h() == 1 && length > 1;
+        let vector = if pooled { append_pool(model, output, width, length)? } else { output };
+        described.push(TextOutput { values: model.layers[vector].shape.elements(), pooled });
+        vectors.push(vector);
+    }
+    // One pool stays at the end of the network.
+    let moved = if outputs.len() > 1 { made } else { model.layers.len() };
+    pooling::join(model, vectors, moved)?;
+    Some(described)
+}
+
 /// Appends the sum of all tokens' vectors, weighted by the weights that come with the tokens.
-fn append_pool(model: &mut Model, width: usize, length: usize) -> Option<()> {
-    let vectors = model.output;
+fn append_pool(
+    model: &mut Model,
+    vectors: LayerId,
+    width: usize,
+    length: usize,
+) -> Option<LayerId> {
     let channels = model.layers[vectors].shape.c() as u32;
     let (slice, _) = Part::Weight.slice(width);
     let column = Shape::new(1, length as u32, 1)?;
@@ -144,7 +165,5 @@ fn append_pool(model: &mut Model, width: usize, length: usize) -> Option<()> {
     let row = Shape::vector(length as u32)?;
     let row = model.push("offshoot.weights", LayerOp::Reshape, vec![weights], row);
     let product = LayerOp::MatMul { transposed: false };
-    model.output =
-        model.push("offshoot.pool", product, vec![row, vectors], Shape::vector(channels)?);
-    Some(())
+    Some(model.push("offshoot.pool", product, vec![row, vectors], Shape::vector(channels)?))
 }

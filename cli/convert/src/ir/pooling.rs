@@ -86,6 +86,13 @@ pub fn append(model: &mut Model, outputs: &[(LayerId, Output)], pool: Pool) -> O
             None => *layer,
         });
     }
+    join(model, vectors, made)?;
+    Some(pooled)
+}
+
+/// Makes the concatenation of several vectors the model's output, or the only one; `None` if it is
+/// too large. `made` is the number of layers before pooling.
+pub fn join(model: &mut Model, mut vectors: Vec<LayerId>, made: usize) -> Option<()> {
     model.output = match vectors[..] {
         [single] => single,
         _ => {
@@ -101,15 +108,15 @@ pub fn append(model: &mut Model, outputs: &[(LayerId, Output)], pool: Pool) -> O
     };
     hoist(model, made);
     model.compact();
-    Some(pooled)
+    Some(())
 }
 
-/// Moves the layers from `first` on that read one layer right behind what they read.
+/// Moves the layers from `first` on, except the concatenation, right behind what they read.
 fn hoist(model: &mut Model, first: LayerId) {
     let mut keys: Vec<LayerId> = (0..model.layers.len()).collect();
     for id in first..keys.len() {
-        if let [input] = model.layers[id].inputs[..] {
-            keys[id] = keys[input];
+        if !matches!(model.layers[id].op, LayerOp::Concat) {
+            keys[id] = model.layers[id].inputs.iter().map(|&input| keys[input]).max().unwrap_or(id);
         }
     }
     let mut order: Vec<LayerId> = (0..keys.len()).collect();

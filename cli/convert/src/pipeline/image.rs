@@ -70,7 +70,9 @@ impl<'a> ImageBackbone<'a> {
             2.. if options.parts != PartsOption::None => {
                 let lengths: Vec<usize> =
                     imported.outputs.iter().map(|o| o.values(imported.pool)).collect();
-                Joined::balance(&mut imported.model, &lengths, &frames, &chosen.preprocess)?
+                let inputs: Vec<Input<'_>> =
+                    frames.iter().map(|f| Input::Image(*f, &chosen.preprocess)).collect();
+                Joined::balance(&mut imported.model, &lengths, &inputs)?
             }
             _ => Joined::default(),
         };
@@ -106,7 +108,12 @@ fn import(source: &Source, options: &Options) -> Result<Imported, ConvertError> 
         let by = if known.is_some() { "as the catalogue has it" } else { "as the model states" };
         imported.cut.why = by.to_string();
     }
-    let mut imported = parts::import(source, imported, size, options)?;
+    let names = parts::names(source, &imported.model, options);
+    if !names.is_empty() {
+        let alone = imported.cut;
+        imported = source.import(&parts::cuts(&names, &alone), size, options.pool)?;
+        imported.cut.with_parts(alone, names.len());
+    }
     fold::fold(&mut imported.model);
     Ok(imported)
 }

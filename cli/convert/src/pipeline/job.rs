@@ -104,7 +104,7 @@ impl ConvertJob<'_> {
             }
             Samples::Texts(..) => {
                 let own = Some(own).filter(|own| source.has_tensor(own));
-                Ok(source.import_text(own, self.options.tokens)?.model)
+                Ok(source.import_text(own.as_slice(), self.options.tokens)?.model)
             }
         });
         let model = model.unwrap_or_else(|panic| Err(source.analyse(panic)))?;

@@ -9,14 +9,12 @@
 //! heard, and limited to the reach of the last part, so that rare large values do not take its
 //! resolution.
 
-use offshoot_core::Frame;
 use offshoot_core::graph::Window;
 use offshoot_core::package::PartStarts;
-use offshoot_core::preprocess::Preprocess;
 
 use crate::calibrate::input::Input;
 use crate::calibrate::{CalibrateError, ObservedNetwork};
-use crate::import::{ImportError, Imported, Source};
+use crate::import::{Cut, Source};
 use crate::ir::cut_points::{candidates, last_of_each_cost, last_of_each_shape};
 use crate::ir::{Conv, LayerOp, Model};
 
@@ -33,7 +31,7 @@ const FEW_SHAPES: usize = 3;
 /// Least number of channels of a part that is chosen automatically.
 const LEAST_CHANNELS: usize = 8;
 
-/// Number of calibration images that the variance of a part is measured on.
+/// Number of calibration samples that the variance of a part is measured on.
 const MEASURED: usize = 64;
 
 /// Least standard deviation of a channel, as a share of the greatest of its part.
@@ -59,10 +57,9 @@ impl Joined {
     pub(super) fn balance(
         model: &mut Model,
         lengths: &[usize],
-        frames: &[Frame<'_>],
-        preprocess: &Preprocess,
+        inputs: &[Input<'_>],
     ) -> Result<Self, CalibrateError> {
-        let spreads = spreads(model, lengths.iter().sum(), frames, preprocess)?;
+        let spreads = spreads(model, lengths.iter().sum(), inputs)?;
         let Some((&last, others)) = lengths.split_last() else { return Ok(Self::default()) };
         let own = &spreads[spreads.len() - last..];
         let wanted = own.iter().map(Spread::variance).sum::<f64>();
@@ -139,14 +136,13 @@ fn factors(part: &[Spread], wanted: f64) -> Vec<f32> {
 fn spreads(
     model: &Model,
     values: usize,
-    frames: &[Frame<'_>],
-    preprocess: &Preprocess,
+    inputs: &[Input<'_>],
 ) -> Result<Vec<Spread>, CalibrateError> {
     let mut network = ObservedNetwork::new(model)?;
     let mut spreads = vec![Spread::EMPTY; values];
-    let step = frames.len().div_ceil(MEASURED).max(1);
-    for frame in frames.iter().step_by(step) {
-        network.run(&Input::Image(*frame, preprocess), &mut |_, _| ())?;
+    let step = inputs.len().div_ceil(MEASURED).max(1);
+    for input in inputs.iter().step_by(step) {
+        network.run(input, &mut |_, _| ())?;
         spreads.iter_mut().zip(network.embedding()).for_each(|(spread, &x)| spread.see(x));
     }
     Ok(spreads)
@@ -183,47 +179,36 @@ impl Spread {
     }
 }
 
-/// Imports a model with the parts that the options ask for, in front of those of `imported`.
-pub(super) fn import(
-    source: &Source,
-    imported: Imported,
-    size: Option<(u32, u32)>,
-    options: &Options,
-) -> Result<Imported, ImportError> {
-    let names = match &options.parts {
-        PartsOption::None => return Ok(imported),
+/// Returns the tensors of the parts that the options ask for; none if the embedding is that of the
+/// cut alone. The model is that of the cut, not yet folded.
+pub(super) fn names(source: &Source, model: &Model, options: &Options) -> Vec<String> {
+    match &options.parts {
+        PartsOption::None => Vec::new(),
         PartsOption::Named(names) => names.clone(),
-        PartsOption::Auto => choose(source, &imported),
-    };
-    if names.is_empty() {
-        return Ok(imported);
+        PartsOption::Auto => choose(source, model),
     }
-    let own = &imported.cut.tensors;
-    let cuts: Vec<&str> = names.iter().chain(own).map(String::as_str).collect();
-    let mut joined = source.import(&cuts, size, options.pool)?;
-    joined.cut.why =
-        format!("{}; parts of {} other depths come before it", imported.cut.why, names.len());
-    joined.cut.unsure = imported.cut.unsure;
-    joined.cut.asked = imported.cut.asked;
-    joined.cut.has_classifier = imported.cut.has_classifier;
-    Ok(joined)
+}
+
+/// Returns the tensors of the parts, then those of the cut alone.
+pub(super) fn cuts<'a>(parts: &'a [String], alone: &'a Cut) -> Vec<&'a str> {
+    parts.iter().chain(&alone.tensors).map(String::as_str).collect()
 }
 
 /// Chooses parts: the last feature map of each shape before the embedding, at most [`MOST`], the
 /// deepest ones; of a network whose feature maps all have one shape those at a quarter, half and
 /// three quarters of its cost.
-fn choose(source: &Source, imported: &Imported) -> Vec<String> {
-    let all = candidates(&imported.model, |layer| source.tensor_of(layer));
-    let values = imported.model.layers[imported.model.output].shape.elements();
-    let mut maps: Vec<_> = all.into_iter().filter(|c| c.shape.h() * c.shape.w() > 1).collect();
+fn choose(source: &Source, model: &Model) -> Vec<String> {
+    let maps: Vec<_> = candidates(model, |layer| source.tensor_of(layer))
+        .into_iter()
+        .filter(|c| c.shape.h() * c.shape.w() > 1)
+        .collect();
     // The map whose mean is the embedding says nothing new.
-    while maps.last().is_some_and(|map| map.shape.c() == values) {
-        maps.pop();
-    }
-    let mut chosen = last_of_each_shape(&maps);
+    let values = model.layers[model.output].shape.elements();
+    let new = maps.iter().rposition(|map| map.shape.c() != values).map_or(0, |last| last + 1);
+    let mut chosen = last_of_each_shape(&maps[..new]);
     if chosen.len() < FEW_SHAPES {
-        let depths = last_of_each_cost(&maps);
-        let total = depths.last().map_or(0, |last| last.macs);
+        let mut depths = last_of_each_cost(&maps);
+        let total = depths.pop().map_or(0, |last| last.macs);
         let quarter = |n: u64| depths.iter().find(|depth| 4 * depth.macs >= n * total).cloned();
         chosen = [1, 2, 3].into_iter().filter_map(quarter).collect();
         chosen.dedup();

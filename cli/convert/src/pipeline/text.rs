@@ -10,6 +10,7 @@ use offshoot_core::preprocess::Preprocess;
 use offshoot_core::tokens::Tokens;
 
 use super::backbone::{Backbone, GOLDENS, GoldenSample, GoldenVector};
+use super::parts::{self, Joined};
 use super::{ConvertError, Options};
 use crate::calibrate::CalibrateError;
 use crate::calibrate::input::{Input, Rows};
@@ -30,6 +31,8 @@ pub(super) struct TextBackbone<'a> {
     ids: Vec<Vec<u32>>,
     rows: Rows,
     unit_length: bool,
+    /// Parts of the embedding.
+    joined: Joined,
 }
 
 impl<'a> TextBackbone<'a> {
@@ -43,8 +46,9 @@ impl<'a> TextBackbone<'a> {
         let pooling = options.text_pooling(&source.path)?;
         let stated = source.metadata("offshoot.cut");
         let cut = options.text_cut(&source.path)?.or(stated);
-        let mut imported = source.import_text(cut, options.tokens)?;
+        let mut imported = import(source, cut, options)?;
         tokenizer.check(imported.table.vocabulary, imported.pad, &source.path)?;
+        let lengths: Vec<usize> = imported.outputs.iter().map(|o| o.values).collect();
         fold::fold(&mut imported.model);
         let tokens =
             Tokens { vocabulary: imported.table.vocabulary as u32, pad: tokenizer.pad(), pooling };
@@ -56,13 +60,37 @@ impl<'a> TextBackbone<'a> {
         }
         let rows = Rows::new(tokens, imported.model.layers[0].shape, &imported.table.values);
         let unit_length = options.unit_length;
-        Ok(Self { source, tokenizer, imported, tokens, ids, rows, unit_length })
+        let joined = match lengths.len() {
+            2.. => {
+                let inputs: Vec<Input<'_>> =
+                    ids.iter().map(|ids| Input::Text(ids, &rows)).collect();
+                Joined::balance(&mut imported.model, &lengths, &inputs)?
+            }
+            _ => Joined::default(),
+        };
+        Ok(Self { source, tokenizer, imported, tokens, ids, rows, unit_length, joined })
     }
 
     /// Returns the tokens and the tokenizer, as a package has them.
     fn text(&self) -> Text<'_> {
         Text { tokens: self.tokens, tokenizer: self.tokenizer.source() }
     }
+}
+
+/// Imports a model with the parts that the options ask for.
+fn import(
+    source: &Source,
+    cut: Option<&str>,
+    options: &Options,
+) -> Result<ImportedText, ConvertError> {
+    let imported = source.import_text(cut.as_slice(), options.tokens)?;
+    let names = parts::names(source, &imported.model, options);
+    if names.is_empty() {
+        return Ok(imported);
+    }
+    let mut joined = source.import_text(&parts::cuts(&names, &imported.cut), options.tokens)?;
+    joined.cut.with_parts(imported.cut, names.len());
+    Ok(joined)
 }
 
 impl Backbone for TextBackbone<'_> {
@@ -75,7 +103,7 @@ impl Backbone for TextBackbone<'_> {
     }
 
     fn extras(&self) -> Extras<'_> {
-        Extras { unit_length: self.unit_length, ..Extras::default() }
+        Extras { unit_length: self.unit_length, parts: self.joined.starts() }
     }
 
     fn inputs(&self) -> Vec<Input<'_>> {
@@ -89,7 +117,9 @@ impl Backbone for TextBackbone<'_> {
     fn embedding(&self, by: &mut Reference, sample: usize) -> Result<Vec<f32>, CalibrateError> {
         let ids = &self.ids[sample];
         let outputs = by.run(&Prepared::text(ids, self.tokens.pad, &self.imported)?)?;
-        Ok(text_embedding(outputs, &self.imported, self.tokens.pooling, ids.len()))
+        let mut embedding = text_embedding(outputs, &self.imported, self.tokens.pooling, ids.len());
+        self.joined.scale(&mut embedding);
+        Ok(embedding)
     }
 
     fn doubt(&self, _: usize, error: f64) -> Result<String, ConvertError> {
@@ -132,7 +162,7 @@ impl Backbone for TextBackbone<'_> {
         let Self { imported, tokens, .. } = self;
         report.preprocess_why =
             format!("up to {} tokens of {}", imported.length, tokens.vocabulary);
-        if imported.pooled {
+        if imported.outputs.iter().any(|output| output.pooled) {
             report.preprocess_why += &format!("; the embedding is the {}", tokens.pooling.name());
         }
         let no_mask =
