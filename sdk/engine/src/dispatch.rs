@@ -17,6 +17,8 @@ macro_rules! by_isa {
         match $isa.0 {
             Kind::Generic => $portable,
             Kind::Absent($kernel) => $fast,
+            #[cfg(arm_dsp)]
+            Kind::Dsp($kernel) => $fast,
             #[cfg(all(target_arch = "arm", target_os = "linux"))]
             Kind::Armv7($kernel) => $fast,
             #[cfg(target_arch = "x86_64")]
@@ -50,8 +52,8 @@ impl Isa {
         by_isa!(self, kernel => Some(of(kernel)), None)
     }
 
-    /// Returns the name: `generic`, `avx2`, `avx-vnni`, `avx512-vnni`, `armv7-neon`, `neon`,
-    /// `neon-dot`, `neon-i8mm` or `wasm-simd128`.
+    /// Returns the name: `generic`, `avx2`, `avx-vnni`, `avx512-vnni`, `armv7-neon`,
+    /// `cortex-m`, `neon`, `neon-dot`, `neon-i8mm` or `wasm-simd128`.
     pub fn name(self) -> &'static str {
         self.target().map_or("generic", |target| target.name())
     }

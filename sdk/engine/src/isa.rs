@@ -10,6 +10,8 @@ use crate::kernels::aarch64::i8mm::NeonI8mm;
 use crate::kernels::aarch64::neon::Neon;
 #[cfg(all(target_arch = "arm", target_os = "linux"))]
 use crate::kernels::arm::armv7::Armv7;
+#[cfg(arm_dsp)]
+use crate::kernels::arm::dsp::Dsp;
 use crate::kernels::unavailable::Absent;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 use crate::kernels::wasm32::simd128::Simd128;
@@ -32,6 +34,8 @@ pub(crate) enum Kind {
     #[default]
     Generic,
     Absent(Absent),
+    #[cfg(arm_dsp)]
+    Dsp(Dsp),
     #[cfg(all(target_arch = "arm", target_os = "linux"))]
     Armv7(Armv7),
     #[cfg(target_arch = "x86_64")]
@@ -62,6 +66,8 @@ impl Isa {
         [
             Some(Kind::Generic),
             Absent::detect().map(Kind::Absent),
+            #[cfg(arm_dsp)]
+            Dsp::detect().map(Kind::Dsp),
             #[cfg(all(target_arch = "arm", target_os = "linux"))]
             Armv7::detect().map(Kind::Armv7),
             #[cfg(target_arch = "x86_64")]

@@ -22,7 +22,7 @@ mod atomic {
 
 #[cfg(target_arch = "aarch64")]
 pub(crate) mod aarch64;
-#[cfg(all(target_arch = "arm", target_os = "linux"))]
+#[cfg(target_arch = "arm")]
 pub(crate) mod arm;
 #[cfg(all(test, feature = "std", any(target_os = "linux", target_arch = "wasm32")))]
 mod tests;

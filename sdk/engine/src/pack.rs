@@ -6,6 +6,8 @@
 //! bias[lanes] i32 | mantissa[lanes] i32 | weight[groups][lanes][group] i8 or i16
 //! ```
 //!
+//! A woven layout has two lanes and groups of four, which it mixes: `a0 b0 a2 b2 a1 b1 a3 b3`.
+//!
 //! `(zero point + excess) * sum of weights` is subtracted from each bias, so that kernels multiply
 //! raw int8 values (or all of them plus the excess); the padding of a feature map then consists of
 //! zero points. Partial sums may wrap, because the final sum fits.
@@ -31,6 +33,12 @@ pub(crate) struct Layout {
     /// Padding of taps: a column of a window whose taps are one short of a multiple of this number
     /// gets an empty tap.
     pub filled: usize,
+    /// True if the weights of two lanes alternate, even places of a group before odd ones: the order
+    /// in which a processor that widens every second byte of a word multiplies them.
+    pub woven: bool,
+    /// True if mantissas are stored doubled, modulo 2^32: the upper half of a product with them is a
+    /// multiplication by the mantissa in Q31.
+    pub doubled: bool,
 }
 
 /// Constants of one convolution, or of one of its groups.
@@ -49,7 +57,15 @@ pub(crate) struct Constants<'a, F> {
 
 impl Layout {
     /// Weights as they lie: base for the constants of targets.
-    pub const PLAIN: Self = Self { lanes: &[0], group: 1, wide: false, excess: 0, filled: 1 };
+    pub const PLAIN: Self = Self {
+        lanes: &[0],
+        group: 1,
+        wide: false,
+        excess: 0,
+        filled: 1,
+        woven: false,
+        doubled: false,
+    };
 
     /// Returns the bytes of a weight or of a gathered activation.
     pub const fn width(&self) -> usize {
@@ -95,9 +111,13 @@ impl Layout {
                     *sum += self.lane(constants, channel, block * PLACES, lane, cells);
                 }
             }
+            if self.woven {
+                weave(weights);
+            }
             for (lane, (&channel, sum)) in self.lanes.iter().zip(sums).enumerate() {
                 let less = sum.wrapping_mul(constants.zero + self.excess);
                 let (bias, mantissa) = constants.head(panel * lanes + usize::from(channel), less);
+                let mantissa = mantissa.wrapping_shl(self.doubled.into());
                 put(&mut head[4 * lane..], bias);
                 put(&mut head[4 * (lanes + lane)..], mantissa);
             }
@@ -141,6 +161,13 @@ impl Layout {
             bytes => unreachable!("no kernel reads groups of {bytes} bytes"),
         }
         sum
+    }
+}
+
+/// Mixes groups of four weights of two lanes, see [`Layout::woven`].
+fn weave(weights: &mut [i8]) {
+    for pair in weights.as_chunks_mut::<8>().0 {
+        *pair = [0, 4, 2, 6, 1, 5, 3, 7].map(|from| pair[from]);
     }
 }
 

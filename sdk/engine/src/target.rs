@@ -78,10 +78,29 @@ const EIGHT_OF_WORDS: Layout =
 pub(crate) const WASM_SIMD128: Target =
     Target { name: "wasm-simd128", rows: EIGHT_OF_WORDS, taps: EIGHT_OF_WORDS };
 
+/// ARM's DSP extension, which Cortex-M4, M7 and M33 have.
+pub(crate) const CORTEX_M: Target = Target {
+    name: "cortex-m",
+    rows: Layout {
+        lanes: &in_order::<2>(),
+        group: 4,
+        woven: true,
+        doubled: true,
+        ..Layout::PLAIN
+    },
+    taps: Layout {
+        lanes: &in_order::<4>(),
+        group: 4,
+        filled: 4,
+        doubled: true,
+        ..Layout::PLAIN
+    },
+};
+
 impl Target {
     /// Every target, whatever the processor.
-    pub const ALL: [Self; 8] =
-        [AVX2, AVX_VNNI, AVX512_VNNI, ARMV7, NEON, NEON_DOT, NEON_I8MM, WASM_SIMD128];
+    pub const ALL: [Self; 9] =
+        [AVX2, AVX_VNNI, AVX512_VNNI, ARMV7, CORTEX_M, NEON, NEON_DOT, NEON_I8MM, WASM_SIMD128];
 
     /// Returns the target with this [name](Target::name).
     pub fn named(name: &str) -> Option<Self> {
@@ -97,9 +116,12 @@ impl Target {
     /// weights that were packed in an order with another hash.
     pub fn order(&self) -> u32 {
         [self.rows, self.taps].iter().fold(0x811c_9dc5, |hash, layout| {
-            let Layout { lanes, group, wide, excess, filled } = *layout;
+            let Layout { lanes, group, wide, excess, filled, woven, doubled } = *layout;
             let rest = [lanes.len() as u8, group as u8, wide.into(), excess as u8, filled as u8];
-            lanes.iter().copied().chain(rest).fold(hash, hashed)
+            // Orders without these two keep the hash that they had before there were any.
+            let mixed = [woven, doubled].map(u8::from);
+            let mixed = mixed.into_iter().filter(|_| woven || doubled);
+            lanes.iter().copied().chain(rest).chain(mixed).fold(hash, hashed)
         })
     }
 }

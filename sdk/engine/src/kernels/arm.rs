@@ -1,3 +1,10 @@
 //! Kernels for 32-bit ARM.
 
+#[cfg(target_os = "linux")]
 pub(crate) mod armv7;
+#[cfg(arm_dsp)]
+pub(crate) mod dsp;
+#[cfg(arm_dsp)]
+mod dsp_depthwise;
+#[cfg(arm_dsp)]
+mod dsp_tile;

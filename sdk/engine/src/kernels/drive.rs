@@ -84,7 +84,8 @@ pub(crate) fn conv_scratch<K: Kernel>(
     let room = room.min(BLOCK_BYTES);
     let blocks = Blocks::new::<K>(window, groups, input, pixels, room);
     let most = Blocks::most::<K>(blocks.row_bytes, pixels, room);
-    if blocks.direct { 0 } else { most.saturating_mul(blocks.row_bytes) }
+    let gathered = if blocks.direct { 0 } else { most.saturating_mul(blocks.row_bytes) };
+    gathered.saturating_add(K::spare_bytes(blocks.row_bytes))
 }
 
 /// Feature map that a layer reads, or those of its rows that are kept.
@@ -139,10 +140,11 @@ pub(crate) unsafe fn conv<K: Kernel>(
     let channels = target.shape.c();
     let first = target.pixels.start;
     let pixels = target.pixels.len();
-    let blocks = Blocks::new::<K>(&layer.window, layer.groups, a, pixels, scratch.len());
     let depth = a.c() / layer.groups;
     let per_group = channels / layer.groups;
     let fan_in = layer.window.taps() * depth;
+    let (spare, scratch) = scratch.split_at_mut(K::spare_bytes(K::ROWS.row_bytes(fan_in)));
+    let blocks = Blocks::new::<K>(&layer.window, layer.groups, a, pixels, scratch.len());
     let panel = K::ROWS.panel_bytes(fan_in);
     let group_bytes = K::ROWS.bytes(per_group, fan_in);
     assert!(layer.packed.len() == layer.groups * group_bytes, "packed for another plan");
@@ -174,6 +176,7 @@ pub(crate) unsafe fn conv<K: Kernel>(
                 channels: end - begin,
                 out: target.out.wrapping_add(start * channels + group * per_group + begin),
                 out_stride: channels,
+                spare: spare.as_mut_ptr(),
                 tail: layer.tail,
             };
             debug_assert_eq!(job.depth.div_ceil(K::ROWS.group), job.groups);

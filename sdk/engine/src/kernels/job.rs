@@ -38,6 +38,8 @@ pub(crate) struct Rows {
     pub out: *mut i8,
     /// Bytes from pixel to pixel.
     pub out_stride: usize,
+    /// Memory of the kernel: [`Kernel::spare_bytes`] of a row.
+    pub spare: *mut i8,
     pub tail: Tail,
 }
 
@@ -114,6 +116,13 @@ pub(crate) trait Kernel: Copy {
     const TILE: usize;
     /// Granularity, cells, of rows that are read in place from the feature map.
     const GRAIN: usize = Self::ROWS.group;
+    /// Rows of 16-bit cells, with three bytes more, that [`Kernel::rows`] needs to write.
+    const SPARE: usize = 0;
+
+    /// Returns the bytes that [`Kernel::rows`] needs beside rows of `row_bytes`.
+    fn spare_bytes(row_bytes: usize) -> usize {
+        if Self::SPARE == 0 { 0 } else { (2 * Self::SPARE).saturating_mul(row_bytes).saturating_add(3) }
+    }
 
     /// Multiplies gathered rows by panels.
     ///

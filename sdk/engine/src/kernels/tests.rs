@@ -112,6 +112,7 @@ fn check_rows<K: Kernel>(kernel: K, random: &mut Random, layer: &Layer, codes: &
     }
     let out_stride = channels + random.below(5);
     let mut out = Guarded::new((pixels - 1) * out_stride + channels);
+    let mut spare = Guarded::new(K::spare_bytes(stride));
     let job = Rows {
         cells: cells.as_ptr(),
         stride,
@@ -122,6 +123,7 @@ fn check_rows<K: Kernel>(kernel: K, random: &mut Random, layer: &Layer, codes: &
         channels,
         out: out.as_mut_ptr(),
         out_stride,
+        spare: spare.as_mut_ptr(),
         tail: layer.tail,
     };
     // SAFETY: all of it was made to measure.

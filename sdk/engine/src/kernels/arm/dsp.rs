@@ -1,0 +1,248 @@
+//! ARM's DSP extension: Cortex-M4, M7, M33, and every ARMv7-A processor, where tests run it.
+//!
+//! `SMLAD` multiplies two pairs of 16-bit numbers and adds both products to a sum; `SXTB16` widens
+//! two bytes of a word to such a pair. Weights lie as bytes, woven so that one word gives a pair to
+//! each of two channels; cells are widened once for all channels. `SMMLAR` adds the rounded upper half
+//! of a product of 64 bits to the zero point: with a doubled mantissa that is the requantization.
+
+use offshoot_core::graph::Clamp;
+use offshoot_core::{Multiplier, quant};
+
+use super::dsp_depthwise;
+use super::dsp_tile::{
+    PIXELS, Tile, four_pixel_sums, four_pixels, one_pixel, one_pixel_sums, widen_four, widen_one,
+};
+use crate::kernels::job::{Kernel, Rows, Sum, Tail, Taps};
+use crate::plan::requant_path::RequantPath;
+use crate::target::{self, Target};
+
+/// Output channels of a panel of rows.
+const LANES: usize = 2;
+
+/// Proof that the processor has the extension.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Dsp(());
+
+impl Dsp {
+    pub fn detect() -> Option<Self> {
+        cfg!(target_endian = "little").then_some(Self(()))
+    }
+}
+
+impl Kernel for Dsp {
+    const TARGET: Target = target::CORTEX_M;
+    const TILE: usize = PIXELS;
+    const SPARE: usize = PIXELS;
+
+    unsafe fn rows(self, job: &Rows) {
+        // SAFETY: the caller's promise; a value of this type proves the extension.
+        unsafe { rows(job) }
+    }
+
+    unsafe fn taps(self, job: &Taps) {
+        // SAFETY: as above.
+        unsafe { dsp_depthwise::taps(job) }
+    }
+
+    unsafe fn sum(self, job: &Sum) {
+        for i in 0..job.len {
+            // SAFETY: the caller's promise.
+            unsafe {
+                let a = i32::from(*job.a.add(i)) * i32::from(job.factors[0]);
+                let b = i32::from(*job.b.add(i)) * i32::from(job.factors[1]);
+                let sum = a.wrapping_add(b).wrapping_add(job.offset);
+                *job.out.add(i) = quant::shift_down(sum, job.shift, job.clamp.lo, job.clamp.hi);
+            }
+        }
+    }
+}
+
+/// True if `SMMLAR` requantizes a layer: without a shift, and where its zero point overflows nothing.
+pub(super) fn is_short(tail: &Tail) -> bool {
+    tail.shift == 0 && tail.requant != RequantPath::Any
+}
+
+/// Requantizes a sum by a doubled mantissa, in all bits.
+pub(super) fn requantize(sum: i32, doubled: i32, tail: &Tail) -> i8 {
+    let multiplier = Multiplier { mantissa: (doubled as u32 >> 1) as i32, shift: tail.shift };
+    quant::requantize(sum, multiplier, tail.zero, tail.clamp.lo, tail.clamp.hi)
+}
+
+/// Clamps codes to less than all that there are.
+///
+/// # Safety
+/// As many codes may be written.
+pub(super) unsafe fn clamp(codes: *mut i8, count: usize, clamp: Clamp) {
+    if clamp == Clamp::NONE {
+        return;
+    }
+    // SAFETY: the caller's promise.
+    for code in unsafe { core::slice::from_raw_parts_mut(codes, count) } {
+        *code = (*code).clamp(clamp.lo, clamp.hi);
+    }
+}
+
+/// Computes a convolution of gathered rows.
+///
+/// # Safety
+/// Same contract as [`Kernel::rows`].
+unsafe fn rows(job: &Rows) {
+    let mut pixel = 0;
+    while pixel < job.pixels {
+        let left = job.pixels - pixel;
+        // SAFETY: the caller's promise, for as many pixels as there are.
+        unsafe {
+            if left >= PIXELS - 1 && job.pixels >= PIXELS {
+                // The last tile may begin with a pixel of the one before.
+                pixel = pixel.min(job.pixels - PIXELS);
+                Block::<PIXELS>::new(job, pixel).run();
+                pixel += PIXELS;
+            } else {
+                Block::<1>::new(job, pixel).run();
+                pixel += 1;
+            }
+        }
+    }
+}
+
+/// Some adjacent pixels of a job, 1 or [`PIXELS`], with their cells widened.
+struct Block<'a, const N: usize> {
+    job: &'a Rows,
+    cells: *const u32,
+    out: *mut i8,
+}
+
+impl<'a, const N: usize> Block<'a, N> {
+    /// Widens the cells of the pixels from `pixel` on.
+    ///
+    /// # Safety
+    /// The job has these pixels and at least one cell.
+    unsafe fn new(job: &'a Rows, pixel: usize) -> Self {
+        let fours = job.depth / 4;
+        // SAFETY: the caller's promise; three bytes of the spare memory are there to align it.
+        unsafe {
+            let rows = job.cells.add(pixel * job.stride);
+            let cells = job.spare.add(job.spare.align_offset(4)).cast::<u32>();
+            if N == 1 {
+                widen_one(rows, cells, fours);
+            } else {
+                widen_four(rows, job.stride, cells, fours);
+            }
+            Self { job, cells, out: job.out.add(pixel * job.out_stride) }
+        }
+    }
+
+    /// Computes all channels.
+    ///
+    /// # Safety
+    /// The contract of [`Kernel::rows`].
+    unsafe fn run(&self) {
+        let job = self.job;
+        let pairs = job.channels / LANES;
+        // SAFETY: the caller's promise: that many panels and channels lie behind the pointers.
+        unsafe {
+            if is_short(&job.tail) {
+                self.codes(0..pairs, self.out, job.out_stride);
+                if job.channels % LANES > 0 {
+                    self.last_channel(pairs);
+                }
+            } else {
+                for pair in 0..pairs {
+                    self.sums(pair, LANES);
+                }
+                if job.channels % LANES > 0 {
+                    self.sums(pairs, 1);
+                }
+            }
+        }
+    }
+
+    fn tile(&self, panels: core::ops::Range<usize>, out: *mut i8, stride: usize) -> Tile {
+        let job = self.job;
+        let panel_bytes = Dsp::ROWS.panel_bytes(job.depth);
+        let words = job.depth / 2 * N;
+        let sixteens = job.depth / 16 * 8 * N;
+        Tile {
+            cells: self.cells,
+            sixteens: self.cells.wrapping_add(sixteens),
+            end: self.cells.wrapping_add(words),
+            panels: job.panels.wrapping_add(panels.start * panel_bytes),
+            panels_end: job.panels.wrapping_add(panels.end * panel_bytes),
+            out,
+            stride,
+            stride3: 3 * stride,
+            zero: job.tail.zero.into(),
+        }
+    }
+
+    /// Computes whole panels of codes.
+    ///
+    /// # Safety
+    /// The panels exist, and room for two codes of each for every pixel.
+    unsafe fn codes(&self, panels: core::ops::Range<usize>, out: *mut i8, stride: usize) {
+        if panels.is_empty() {
+            return;
+        }
+        let count = LANES * panels.len();
+        let tile = self.tile(panels, out, stride);
+        // SAFETY: the caller's promise; widened cells are aligned.
+        unsafe {
+            if N == 1 {
+                one_pixel(&tile);
+            } else {
+                four_pixels(&tile);
+            }
+            for pixel in 0..N {
+                clamp(out.add(pixel * stride), count, self.job.tail.clamp);
+            }
+        }
+    }
+
+    /// Computes the last of an odd number of channels, by way of a copy.
+    ///
+    /// # Safety
+    /// The panel exists.
+    unsafe fn last_channel(&self, panel: usize) {
+        let mut codes = [[0i8; LANES]; PIXELS];
+        // SAFETY: there is room for the tile in `codes`, and for one channel in the result.
+        unsafe {
+            self.codes(panel..panel + 1, codes.as_mut_ptr().cast(), LANES);
+            for (pixel, code) in codes.iter().enumerate().take(N) {
+                *self.out.add(pixel * self.job.out_stride + LANES * panel) = code[0];
+            }
+        }
+    }
+
+    /// Computes `channels` channels of a panel whose requantization takes all bits.
+    ///
+    /// # Safety
+    /// The panel exists.
+    unsafe fn sums(&self, panel: usize, channels: usize) {
+        let mut sums = [[0i32; LANES]; PIXELS];
+        let tile = self.tile(panel..panel + 1, sums.as_mut_ptr().cast(), 0);
+        // SAFETY: there is room for the sums of a tile.
+        unsafe {
+            if N == 1 {
+                one_pixel_sums(&tile);
+            } else {
+                four_pixel_sums(&tile);
+            }
+            for (pixel, sums) in sums.iter().enumerate().take(N) {
+                let out = self.out.add(pixel * self.job.out_stride + LANES * panel);
+                for (lane, &sum) in sums.iter().enumerate().take(channels) {
+                    let mantissa = word_at(tile.panels, LANES + lane);
+                    *out.add(lane) = requantize(sum, mantissa, &self.job.tail);
+                }
+            }
+        }
+    }
+}
+
+/// Reads a word of the head of a panel.
+///
+/// # Safety
+/// The panel has it.
+pub(super) unsafe fn word_at(panel: *const i8, index: usize) -> i32 {
+    // SAFETY: the caller's promise.
+    unsafe { panel.cast::<i32>().add(index).read_unaligned() }
+}

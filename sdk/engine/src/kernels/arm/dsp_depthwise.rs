@@ -1,0 +1,290 @@
+//! Depthwise windows of 3 x 3 by the DSP extension, all others by plain sums.
+//!
+//! The columns of a window are shared by its neighbours. So columns of four channels are widened
+//! first: for each channel the pair of its upper and lower row, for every two channels the pair of
+//! their middle rows. Then one channel after the other passes all of its pixels, weights in registers:
+//! two products at a time for the pairs, one for the rest.
+
+use core::arch::naked_asm;
+
+use super::dsp::{clamp, is_short, requantize, word_at};
+use crate::kernels::job::{Kernel, Taps};
+
+/// Channels of a panel.
+const LANES: usize = 4;
+
+/// Side of the windows that assembly computes.
+const SIDE: usize = 3;
+
+/// Widened columns at a time.
+const COLUMNS: usize = 34;
+
+/// Words of a widened column: rows 0 and 2 of channel 0, row 1 of channels 0 and 2, rows 0 and 2 of
+/// channel 2; the same of channels 1 and 3.
+const WORDS: usize = 6;
+
+/// Computes depthwise windows.
+///
+/// # Safety
+/// Same contract as [`Kernel::taps`]; the processor has the extension.
+pub(super) unsafe fn taps(job: &Taps) {
+    let is_square = [job.rows, job.columns] == [SIDE; 2] && job.step.is_multiple_of(SIDE);
+    let fast = is_square && job.step <= SIDE * SIDE && is_short(&job.tail);
+    let panels = job.channels.div_ceil(LANES);
+    let panel_bytes = super::dsp::Dsp::TAPS.panel_bytes(job.groups * LANES);
+    for panel in 0..panels {
+        let channel = panel * LANES;
+        let channels = (job.channels - channel).min(LANES);
+        // SAFETY: the caller's promise.
+        unsafe {
+            let constants = job.panels.add(panel * panel_bytes);
+            if fast && channels == LANES {
+                squares(job, constants, channel);
+            } else {
+                plain(job, constants, channel, channels);
+            }
+        }
+    }
+    if fast {
+        for pixel in 0..job.pixels {
+            // SAFETY: the caller's promise: these are the results.
+            unsafe { clamp(job.out.add(pixel * job.out_stride), job.channels, job.tail.clamp) };
+        }
+    }
+}
+
+/// Computes windows of any size for some channels, one product after the other.
+///
+/// # Safety
+/// The contract of [`taps`]; the panel is that of the channels.
+unsafe fn plain(job: &Taps, panel: *const i8, channel: usize, channels: usize) {
+    let column = super::dsp::Dsp::TAPS.column(job.rows);
+    for pixel in 0..job.pixels {
+        // SAFETY: the caller's promise: every pointer leads to all channels.
+        unsafe {
+            let taps = job.taps.add(pixel * job.step);
+            let out = job.out.add(pixel * job.out_stride + channel);
+            for lane in 0..channels {
+                let mut sum = word_at(panel, lane);
+                for x in 0..job.columns {
+                    for y in 0..job.rows {
+                        let place = x * column + y;
+                        let group = place / 4 * LANES + lane;
+                        let weight = *panel.add(8 * LANES + 4 * group + place % 4);
+                        let code = *(*taps.add(x * job.rows + y)).add(channel + lane);
+                        sum = sum.wrapping_add(i32::from(weight) * i32::from(code));
+                    }
+                }
+                *out.add(lane) = requantize(sum, word_at(panel, LANES + lane), &job.tail);
+            }
+        }
+    }
+}
+
+/// Computes windows of 3 x 3 for the four channels of a panel.
+///
+/// # Safety
+/// As for [`plain`].
+unsafe fn squares(job: &Taps, panel: *const i8, channel: usize) {
+    let step = job.step / SIDE;
+    let most = (COLUMNS - SIDE) / step + 1;
+    let mut columns = [0u32; COLUMNS * WORDS];
+    // SAFETY: the caller's promise; `COLUMNS` are enough for the windows of `most` pixels.
+    unsafe {
+        let mut lines: [Line; LANES] =
+            core::array::from_fn(|lane| Line::new(panel, lane, job.tail.zero, job.out_stride));
+        for first in (0..job.pixels).step_by(most) {
+            let pixels = most.min(job.pixels - first);
+            let count = (pixels - 1) * step + SIDE;
+            let taps = job.taps.add(first * job.step);
+            widen_columns(taps, channel, count, columns.as_mut_ptr());
+            for (lane, line) in lines.iter_mut().enumerate() {
+                line.out = job.out.add(first * job.out_stride + channel + lane);
+                line.columns = columns.as_ptr().add([0, 3, 1, 4][lane]);
+                line.end = line.columns.add(WORDS * step * pixels);
+                pass(step, line, lane >= 2);
+            }
+        }
+    }
+}
+
+/// Operands of a channel; assembly knows the order.
+#[repr(C)]
+struct Line {
+    /// For each column the weights of rows 0 and 2.
+    outer: [u32; SIDE],
+    /// Weights of row 1: of columns 0 and 1, of column 2.
+    inner: [u32; 2],
+    mantissa: i32,
+    zero: i32,
+    bias: i32,
+    out: *mut i8,
+    /// Bytes from pixel to pixel.
+    stride: usize,
+    /// First word of the channel in the first of its columns.
+    columns: *const u32,
+    /// The same behind the last.
+    end: *const u32,
+}
+
+impl Line {
+    /// Reads the constants of a channel.
+    ///
+    /// # Safety
+    /// The panel has that lane.
+    unsafe fn new(panel: *const i8, lane: usize, zero: i8, stride: usize) -> Self {
+        // SAFETY: the caller's promise.
+        let [bias, mantissa, first, second, third] = unsafe {
+            [0, 1, 2, 3, 4].map(|row| word_at(panel, row * LANES + lane))
+        };
+        // A doubled mantissa beyond 2^31: doubled are the weights, which have 16 bits, and the bias.
+        let twice = u32::from(mantissa < 0);
+        let weights = [first, second, third].map(|column| column as u32);
+        let middle = weights.map(|column| u32::from((i16::from((column >> 8) as i8) << twice) as u16));
+        Self {
+            outer: weights.map(|column| (widened(column) << twice) & !(twice << 16)),
+            inner: [middle[0] | middle[1] << 16, middle[2]],
+            mantissa: (mantissa as u32 >> twice) as i32,
+            zero: zero.into(),
+            bias: bias << twice,
+            out: core::ptr::null_mut(),
+            stride,
+            columns: core::ptr::null(),
+            end: core::ptr::null(),
+        }
+    }
+}
+
+/// Returns bytes 0 and 2 of a word, each widened to 16 bits.
+fn widened(word: u32) -> u32 {
+    let low = i16::from(word as i8) as u16;
+    let high = i16::from((word >> 16) as i8) as u16;
+    u32::from(low) | u32::from(high) << 16
+}
+
+/// Widens the columns of four channels of a window's map, see [`WORDS`].
+///
+/// # Safety
+/// Three pointers for each column lead to pixels with these channels; there is room for the columns.
+#[unsafe(naked)]
+#[cfg_attr(target_os = "linux", instruction_set(arm::t32))]
+unsafe extern "C" fn widen_columns(
+    taps: *const *const i8,
+    channel: usize,
+    count: usize,
+    columns: *mut u32,
+) {
+    naked_asm!(
+        "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
+        "2:",
+        "ldm r0!, {{r11, r12, lr}}",
+        "ldr r11, [r11, r1]",
+        "ldr r12, [r12, r1]",
+        "ldr lr, [lr, r1]",
+        "sxtb16 r6, r11",
+        "sxtb16 r9, r11, ror #8",
+        "sxtb16 r11, lr",
+        "sxtb16 lr, lr, ror #8",
+        "sxtb16 r5, r12",
+        "sxtb16 r8, r12, ror #8",
+        "pkhbt r4, r6, r11, lsl #16",
+        "pkhtb r6, r11, r6, asr #16",
+        "pkhbt r7, r9, lr, lsl #16",
+        "pkhtb r9, lr, r9, asr #16",
+        "stm r3!, {{r4, r5, r6, r7, r8, r9}}",
+        "subs r2, r2, #1",
+        "bne 2b",
+        "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
+    )
+}
+
+/// Computes the pixels of a channel whose windows are `step` columns apart, 1 to 3; `upper` for
+/// channels 2 and 3.
+///
+/// # Safety
+/// The operands lie as [`Line`] says.
+unsafe fn pass(step: usize, operands: &Line, upper: bool) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match (step, upper) {
+            (1, false) => lower_by_1(operands),
+            (1, true) => upper_by_1(operands),
+            (2, false) => lower_by_2(operands),
+            (2, true) => upper_by_2(operands),
+            (_, false) => lower_by_3(operands),
+            (_, true) => upper_by_3(operands),
+        }
+    }
+}
+
+/// Defines the loop of a channel: registers of the pair and of the middle row, the multiplications
+/// of the middle row, and the columns in the order in which they are loaded, with the sum that each
+/// adds to; the last advances to the next pixel.
+macro_rules! pixels {
+    ($name:ident, $pair:literal, $middle:literal, [$even:literal, $odd:literal],
+     [$($load:literal $outer:literal $half:tt $sum:literal)*]) => {
+        /// Computes the pixels of a channel.
+        ///
+        /// # Safety
+        /// The operands lie as [`Line`] says.
+        #[unsafe(naked)]
+        #[cfg_attr(target_os = "linux", instruction_set(arm::t32))]
+        unsafe extern "C" fn $name(operands: *const Line) {
+            naked_asm!(
+                "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
+                "sub sp, sp, #4",
+                "ldr r1, [r0, #44]",
+                "str r1, [sp]",
+                "ldm r0, {{r0, r1, r2, r3, r4, r5, r6, r7, r8, r9, r10}}",
+                "2:",
+                $(
+                    concat!("ldrd r11, r12, ", $load),
+                    concat!("smlad lr, ", $pair, ", ", $outer, ", ", $sum),
+                    pixels!(@middle $half $middle $even $odd),
+                )*
+                "smmlar lr, lr, r5, r6",
+                "ssat lr, #8, lr",
+                "strb lr, [r8]",
+                "add r8, r8, r9",
+                "ldr r11, [sp]",
+                "cmp r10, r11",
+                "bne 2b",
+                "add sp, sp, #4",
+                "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
+            )
+        }
+    };
+    (@middle 0 $middle:literal $even:literal $odd:literal) => {
+        concat!($even, " lr, ", $middle, ", r3, lr")
+    };
+    (@middle 1 $middle:literal $even:literal $odd:literal) => {
+        concat!($odd, " lr, ", $middle, ", r3, lr")
+    };
+    (@middle 2 $middle:literal $even:literal $odd:literal) => {
+        concat!($even, " lr, ", $middle, ", r4, lr")
+    };
+}
+
+/// Defines the loops of the lower and the upper channels for one distance of windows.
+macro_rules! pixels_by {
+    ($lower:ident, $upper:ident, $columns:tt) => {
+        pixels!($lower, "r11", "r12", ["smlabb", "smlabt"], $columns);
+        pixels!($upper, "r12", "r11", ["smlatb", "smlatt"], $columns);
+    };
+}
+
+pixels_by!(
+    lower_by_1,
+    upper_by_1,
+    ["[r10]" "r0" 0 "r7" "[r10, #48]" "r2" 2 "lr" "[r10, #24]!" "r1" 1 "lr"]
+);
+pixels_by!(
+    lower_by_2,
+    upper_by_2,
+    ["[r10]" "r0" 0 "r7" "[r10, #24]" "r1" 1 "lr" "[r10, #48]!" "r2" 2 "lr"]
+);
+pixels_by!(
+    lower_by_3,
+    upper_by_3,
+    ["[r10, #24]" "r1" 1 "r7" "[r10, #48]" "r2" 2 "lr" "[r10], #72" "r0" 0 "lr"]
+);

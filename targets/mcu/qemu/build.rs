@@ -1,0 +1,108 @@
+//! Memory map of the emulated board, and sprout's package with weights in the order of its kernels.
+
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+use offshoot_core::Package;
+use offshoot_core::graph::Graph;
+use offshoot_core::package::{Packed, with_packed};
+use offshoot_engine::{Isa, Plan, Target};
+
+const PACKAGE: &str = "../../../models/sprout/sprout.offshoot";
+
+/// Emulated board.
+struct Board {
+    /// Processor, as `-C target-cpu` has it.
+    cpu: &'static str,
+    /// Name of QEMU's machine.
+    machine: &'static str,
+    /// Start and length of the memory of the program, of its package and of its data.
+    code: [u32; 2],
+    package: [u32; 2],
+    data: [u32; 2],
+    /// Order of weights; none: as they lie.
+    target: Option<&'static str>,
+}
+
+const MIB: u32 = 1 << 20;
+
+const BOARDS: [Board; 4] = [
+    Board {
+        cpu: "cortex-m4",
+        machine: "mps2-an386",
+        code: [0, MIB],
+        package: [MIB, 3 * MIB],
+        data: [0x2000_0000, 4 * MIB],
+        target: Some("cortex-m"),
+    },
+    Board {
+        cpu: "cortex-m7",
+        machine: "mps2-an500",
+        code: [0, MIB],
+        package: [MIB, 3 * MIB],
+        data: [0x2000_0000, 4 * MIB],
+        target: Some("cortex-m"),
+    },
+    Board {
+        cpu: "cortex-m33",
+        machine: "mps2-an505",
+        code: [0x1000_0000, MIB],
+        package: [0x1010_0000, 3 * MIB],
+        data: [0x3800_0000, 4 * MIB],
+        target: Some("cortex-m"),
+    },
+    Board {
+        cpu: "cortex-m55",
+        machine: "mps3-an547",
+        code: [0x1000_0000, MIB / 2],
+        package: [0x1100_0000, 2 * MIB],
+        data: [0x3000_0000, MIB / 2],
+        target: Some("cortex-m"),
+    },
+];
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed={PACKAGE}");
+    let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    let board = BOARDS
+        .iter()
+        .find(|board| flags.contains(&format!("target-cpu={}", board.cpu)))
+        .expect("RUSTFLAGS names one of the processors, see targets/mcu/count.sh");
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
+    fs::write(out.join("memory.x"), memory(board)).expect("the folder is cargo's");
+    fs::write(out.join("sprout.offshoot"), package(board)).expect("the folder is cargo's");
+    println!("cargo::rustc-link-search={}", out.display());
+    println!("cargo::rustc-link-arg=-Tlink.x");
+    println!("cargo::rustc-env=BOARD={}", board.machine);
+    println!("cargo::rustc-env=CPU={}", board.cpu);
+}
+
+fn memory(board: &Board) -> String {
+    let region = |name: &str, [start, length]: [u32; 2]| {
+        format!("    {name} : ORIGIN = {start:#x}, LENGTH = {length:#x}\n")
+    };
+    let regions = [
+        region("FLASH", board.code),
+        region("PACKAGE", board.package),
+        region("RAM", board.data),
+    ];
+    let section = "SECTIONS { .package : ALIGN(64) { KEEP(*(.package)); } > PACKAGE } \
+                   INSERT AFTER .rodata;\n";
+    format!("MEMORY {{\n{}}}\n{section}", regions.concat())
+}
+
+/// Returns the package, packed for the board's kernels.
+fn package(board: &Board) -> Vec<u8> {
+    let file = fs::read(Path::new(PACKAGE)).expect("a package of the repository");
+    let Some(target) = board.target.and_then(Target::named) else { return file };
+    let package = Package::open(&file).expect("a package of the repository");
+    let graph = package.graph();
+    let all = 0..graph.node_count();
+    let (plan, _) = Plan::build(graph, Isa::GENERIC, all, &[Graph::INPUT], &[graph.output()])
+        .expect("an int8 package");
+    let mut panels = vec![0; plan.packed_bytes_for(&target)];
+    plan.pack_for(&target, graph.weights(), &mut panels).expect("as long as the plan says");
+    let packed = Packed { target: target.name(), order: target.order(), panels: &panels };
+    with_packed(&file, packed).expect("a package of the repository")
+}
