@@ -340,7 +340,15 @@ pub(crate) unsafe fn depthwise<K: Kernel>(
         let oy = pixel / width;
         let start = pixel % width;
         let pixels = pointers.pixels.min(width - start).min(end - pixel);
-        pointers.point(oy, start, pixels);
+        let line_step = pointers.between_lines(pixels);
+        let lines = if K::LINES && pixels == width {
+            pointers.lines(line_step).min((end - pixel) / width)
+        } else {
+            1
+        };
+        for line in 0..lines {
+            pointers.point(line * line_step, oy + line, start, pixels);
+        }
         let job = Taps {
             taps: pointers.pointers.as_ptr(),
             step: pointers.step,
@@ -348,6 +356,8 @@ pub(crate) unsafe fn depthwise<K: Kernel>(
             columns,
             filled: K::TAPS.column(rows) > rows,
             pixels,
+            lines,
+            line_step,
             groups: places.div_ceil(K::TAPS.group),
             panels: layer.packed.as_ptr(),
             channels,
@@ -359,7 +369,7 @@ pub(crate) unsafe fn depthwise<K: Kernel>(
         // codes, and there are enough for whole groups; the panels' length was checked; the pixels
         // are the target's.
         unsafe { kernel.taps(&job) };
-        pixel += pixels;
+        pixel += lines * pixels;
     }
 }
 
@@ -389,8 +399,18 @@ impl<'a> Columns<'a> {
         Self { window, input, border, pointers: [border; POINTERS], shared, step, pixels }
     }
 
-    /// Fills the pointers for output pixels of row `oy`.
-    fn point(&mut self, oy: usize, start: usize, pixels: usize) {
+    /// Returns the pointers of a line of `pixels`.
+    fn between_lines(&self, pixels: usize) -> usize {
+        (pixels - 1) * self.step + self.window.taps()
+    }
+
+    /// Returns the number of lines whose pointers fit, at least one.
+    fn lines(&self, line_step: usize) -> usize {
+        ((POINTERS - 2 * MAX_TAPS) / line_step).max(1)
+    }
+
+    /// Fills the pointers from `at` on for output pixels of row `oy`.
+    fn point(&mut self, at: usize, oy: usize, start: usize, pixels: usize) {
         let window = self.window;
         let [kh, kw] = window.kernel.map(usize::from);
         let [sy, sx] = window.stride.map(usize::from);
@@ -418,7 +438,7 @@ impl<'a> Columns<'a> {
                 let first = (origin + before * dilation).wrapping_sub(pad);
                 let inside = width.saturating_sub(first).div_ceil(dilation).min(columns - before);
                 let inside = if row.is_empty() { 0 } else { inside };
-                let slots = &mut self.pointers[piece * self.step + ky..][..(columns - 1) * kh + 1];
+                let slots = &mut self.pointers[at + piece * self.step + ky..][..(columns - 1) * kh + 1];
                 let mut slots = Slots { next: slots.as_mut_ptr(), stride: kh };
                 let pixel = row.as_ptr().wrapping_add(first.wrapping_mul(channels));
                 // SAFETY: `columns` slots in all, each `kh` behind the other, were sliced.

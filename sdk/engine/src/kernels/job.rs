@@ -57,7 +57,7 @@ pub(crate) struct Pieces {
     pub stride: usize,
 }
 
-/// Adjacent pixels of a depthwise convolution:
+/// Adjacent pixels of a depthwise convolution, in one line or in several:
 /// `out[p][c] = requantize(bias[c] + sum over k of tap[p * step + k][c] * weight[c][k])`
 ///
 /// Taps are ordered down the columns of the window, so that overlapping windows share pointers.
@@ -72,7 +72,12 @@ pub(crate) struct Taps {
     pub columns: usize,
     /// True if every column begins a group: [`Layout::column`] is more than its rows.
     pub filled: bool,
+    /// Pixels of a line.
     pub pixels: usize,
+    /// Lines of the result, one behind the other; 1 unless [`Kernel::LINES`].
+    pub lines: usize,
+    /// Pointers from line to line.
+    pub line_step: usize,
     pub groups: usize,
     pub panels: *const i8,
     pub channels: usize,
@@ -123,6 +128,9 @@ pub(crate) trait Kernel: Copy {
     fn spare_bytes(row_bytes: usize) -> usize {
         if Self::SPARE == 0 { 0 } else { (2 * Self::SPARE).saturating_mul(row_bytes).saturating_add(3) }
     }
+
+    /// True if [`Kernel::taps`] takes several lines at once.
+    const LINES: bool = false;
 
     /// Multiplies gathered rows by panels.
     ///

@@ -33,6 +33,7 @@ impl Kernel for Dsp {
     const TARGET: Target = target::CORTEX_M;
     const TILE: usize = PIXELS;
     const SPARE: usize = PIXELS;
+    const LINES: bool = true;
 
     unsafe fn rows(self, job: &Rows) {
         // SAFETY: the caller's promise; a value of this type proves the extension.

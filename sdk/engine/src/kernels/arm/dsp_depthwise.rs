@@ -6,6 +6,7 @@
 //! two products at a time for the pairs, one for the rest.
 
 use core::arch::naked_asm;
+use core::mem::MaybeUninit;
 
 use super::dsp::{clamp, is_short, requantize, word_at};
 use crate::kernels::job::{Kernel, Taps};
@@ -17,7 +18,7 @@ const LANES: usize = 4;
 const SIDE: usize = 3;
 
 /// Widened columns at a time.
-const COLUMNS: usize = 34;
+const COLUMNS: usize = 48;
 
 /// Words of a widened column: rows 0 and 2 of channel 0, row 1 of channels 0 and 2, rows 0 and 2 of
 /// channel 2; the same of channels 1 and 3.
@@ -46,7 +47,7 @@ pub(super) unsafe fn taps(job: &Taps) {
         }
     }
     if fast {
-        for pixel in 0..job.pixels {
+        for pixel in 0..job.lines * job.pixels {
             // SAFETY: the caller's promise: these are the results.
             unsafe { clamp(job.out.add(pixel * job.out_stride), job.channels, job.tail.clamp) };
         }
@@ -59,10 +60,11 @@ pub(super) unsafe fn taps(job: &Taps) {
 /// The contract of [`taps`]; the panel is that of the channels.
 unsafe fn plain(job: &Taps, panel: *const i8, channel: usize, channels: usize) {
     let column = super::dsp::Dsp::TAPS.column(job.rows);
-    for pixel in 0..job.pixels {
+    for pixel in 0..job.lines * job.pixels {
         // SAFETY: the caller's promise: every pointer leads to all channels.
         unsafe {
-            let taps = job.taps.add(pixel * job.step);
+            let line = pixel / job.pixels;
+            let taps = job.taps.add(line * job.line_step + pixel % job.pixels * job.step);
             let out = job.out.add(pixel * job.out_stride + channel);
             for lane in 0..channels {
                 let mut sum = word_at(panel, lane);
@@ -87,30 +89,43 @@ unsafe fn plain(job: &Taps, panel: *const i8, channel: usize, channels: usize) {
 /// As for [`plain`].
 unsafe fn squares(job: &Taps, panel: *const i8, channel: usize) {
     let step = job.step / SIDE;
-    let most = (COLUMNS - SIDE) / step + 1;
-    let mut columns = [0u32; COLUMNS * WORDS];
-    // SAFETY: the caller's promise; `COLUMNS` are enough for the windows of `most` pixels.
+    let columns_of = |pixels: usize| (pixels - 1) * step + SIDE;
+    // Either some pixels of one line or some whole lines.
+    let whole = columns_of(job.pixels);
+    let most_pixels = job.pixels.min((COLUMNS - SIDE) / step + 1);
+    let most_lines = if most_pixels < job.pixels { 1 } else { COLUMNS / whole };
+    let mut columns = [const { MaybeUninit::<u32>::uninit() }; COLUMNS * WORDS];
+    let columns = columns.as_mut_ptr().cast::<u32>();
+    // SAFETY: the caller's promise; `COLUMNS` are enough for the windows of as many pixels and lines.
     unsafe {
-        let mut lines: [Line; LANES] =
-            core::array::from_fn(|lane| Line::new(panel, lane, job.tail.zero, job.out_stride));
-        for first in (0..job.pixels).step_by(most) {
-            let pixels = most.min(job.pixels - first);
-            let count = (pixels - 1) * step + SIDE;
-            let taps = job.taps.add(first * job.step);
-            widen_columns(taps, channel, count, columns.as_mut_ptr());
-            for (lane, line) in lines.iter_mut().enumerate() {
-                line.out = job.out.add(first * job.out_stride + channel + lane);
-                line.columns = columns.as_ptr().add([0, 3, 1, 4][lane]);
-                line.end = line.columns.add(WORDS * step * pixels);
-                pass(step, line, lane >= 2);
+        let mut passes: [Pass; LANES] =
+            core::array::from_fn(|lane| Pass::new(panel, lane, job.tail.zero, job.out_stride));
+        for first_line in (0..job.lines).step_by(most_lines) {
+            let lines = most_lines.min(job.lines - first_line);
+            for first in (0..job.pixels).step_by(most_pixels) {
+                let pixels = most_pixels.min(job.pixels - first);
+                let count = columns_of(pixels);
+                let taps = job.taps.add(first_line * job.line_step + first * job.step);
+                widen_columns(taps, channel, lines * count, columns);
+                let out = job.out.add((first_line * job.pixels + first) * job.out_stride);
+                for (lane, pass) in passes.iter_mut().enumerate() {
+                    pass.out = out.add(channel + lane);
+                    pass.columns = columns.add([0, 3, 1, 4][lane]);
+                    pass.line_end = pass.columns.wrapping_add(WORDS * step * pixels);
+                    pass.gap = 4 * WORDS * count.wrapping_sub(step * pixels);
+                    pass.line = 4 * WORDS * count;
+                    pass.end = pass.columns.wrapping_add(WORDS * count * lines);
+                    pass.odd = pixels % 2;
+                    pass.run(step, lane >= 2);
+                }
             }
         }
     }
 }
 
-/// Operands of a channel; assembly knows the order.
+/// Operands of the loop over a channel's pixels; assembly knows the order.
 #[repr(C)]
-struct Line {
+struct Pass {
     /// For each column the weights of rows 0 and 2.
     outer: [u32; SIDE],
     /// Weights of row 1: of columns 0 and 1, of column 2.
@@ -123,11 +138,18 @@ struct Line {
     stride: usize,
     /// First word of the channel in the first of its columns.
     columns: *const u32,
-    /// The same behind the last.
+    /// The same behind the columns that are the first of a pixel's, in the first line.
+    line_end: *const u32,
+    /// Bytes from there to the next line, modulo 2^32; bytes from line to line.
+    gap: usize,
+    line: usize,
+    /// First word of the channel behind all lines.
     end: *const u32,
+    /// 1 if a line has an odd number of pixels.
+    odd: usize,
 }
 
-impl Line {
+impl Pass {
     /// Reads the constants of a channel.
     ///
     /// # Safety
@@ -150,7 +172,30 @@ impl Line {
             out: core::ptr::null_mut(),
             stride,
             columns: core::ptr::null(),
+            line_end: core::ptr::null(),
+            gap: 0,
+            line: 0,
             end: core::ptr::null(),
+            odd: 0,
+        }
+    }
+
+    /// Computes the pixels, whose windows are `step` columns apart, 1 to 3; `upper` for channels 2
+    /// and 3.
+    ///
+    /// # Safety
+    /// The operands lie as the fields say.
+    unsafe fn run(&self, step: usize, upper: bool) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match (step, upper) {
+                (1, false) => lower_by_1(self),
+                (1, true) => upper_by_1(self),
+                (2, false) => lower_by_2(self),
+                (2, true) => upper_by_2(self),
+                (_, false) => lower_by_3(self),
+                (_, true) => upper_by_3(self),
+            }
         }
     }
 }
@@ -198,25 +243,6 @@ unsafe extern "C" fn widen_columns(
     )
 }
 
-/// Computes the pixels of a channel whose windows are `step` columns apart, 1 to 3; `upper` for
-/// channels 2 and 3.
-///
-/// # Safety
-/// The operands lie as [`Line`] says.
-unsafe fn pass(step: usize, operands: &Line, upper: bool) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        match (step, upper) {
-            (1, false) => lower_by_1(operands),
-            (1, true) => upper_by_1(operands),
-            (2, false) => lower_by_2(operands),
-            (2, true) => upper_by_2(operands),
-            (_, false) => lower_by_3(operands),
-            (_, true) => upper_by_3(operands),
-        }
-    }
-}
-
 /// Defines the loop of a channel: registers of the pair and of the middle row, the multiplications
 /// of the middle row, and the columns in the order in which they are loaded, with the sum that each
 /// adds to; the last advances to the next pixel.
@@ -226,33 +252,52 @@ macro_rules! pixels {
         /// Computes the pixels of a channel.
         ///
         /// # Safety
-        /// The operands lie as [`Line`] says.
+        /// The operands lie as [`Pass`] says.
         #[unsafe(naked)]
         #[cfg_attr(target_os = "linux", instruction_set(arm::t32))]
-        unsafe extern "C" fn $name(operands: *const Line) {
+        unsafe extern "C" fn $name(operands: *const Pass) {
             naked_asm!(
                 "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
-                "sub sp, sp, #4",
-                "ldr r1, [r0, #44]",
-                "str r1, [sp]",
+                "sub sp, sp, #20",
+                "add r1, r0, #44",
+                "ldm r1, {{r2, r3, r4, r5, r6}}",
+                "stm sp, {{r2, r3, r4, r5, r6}}",
                 "ldm r0, {{r0, r1, r2, r3, r4, r5, r6, r7, r8, r9, r10}}",
+                "1:",
+                "ldr r11, [sp, #16]",
+                "cmp r11, #0",
+                "bne 3f",
                 "2:",
-                $(
-                    concat!("ldrd r11, r12, ", $load),
-                    concat!("smlad lr, ", $pair, ", ", $outer, ", ", $sum),
-                    pixels!(@middle $half $middle $even $odd),
-                )*
-                "smmlar lr, lr, r5, r6",
-                "ssat lr, #8, lr",
-                "strb lr, [r8]",
-                "add r8, r8, r9",
+                $(pixels!(@column $pair $middle $even $odd $load $outer $half $sum),)*
+                pixels!(@code),
+                "3:",
+                $(pixels!(@column $pair $middle $even $odd $load $outer $half $sum),)*
+                pixels!(@code),
                 "ldr r11, [sp]",
                 "cmp r10, r11",
                 "bne 2b",
-                "add sp, sp, #4",
+                "ldrd r11, r12, [sp, #4]",
+                "add r10, r10, r11",
+                "ldr r11, [sp]",
+                "add r11, r11, r12",
+                "str r11, [sp]",
+                "ldr r11, [sp, #12]",
+                "cmp r10, r11",
+                "bne 1b",
+                "add sp, sp, #20",
                 "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
             )
         }
+    };
+    (@column $pair:literal $middle:literal $even:literal $odd:literal
+     $load:literal $outer:literal $half:tt $sum:literal) => {
+        concat!(
+            "ldrd r11, r12, ", $load, "\n smlad lr, ", $pair, ", ", $outer, ", ", $sum, "\n ",
+            pixels!(@middle $half $middle $even $odd)
+        )
+    };
+    (@code) => {
+        "smmlar lr, lr, r5, r6\n ssat lr, #8, lr\n strb lr, [r8]\n add r8, r8, r9"
     };
     (@middle 0 $middle:literal $even:literal $odd:literal) => {
         concat!($even, " lr, ", $middle, ", r3, lr")
