@@ -10,7 +10,8 @@ use offshoot_core::{Multiplier, quant};
 
 use super::dsp_depthwise;
 use super::dsp_tile::{
-    PIXELS, Tile, four_pixel_sums, four_pixels, one_pixel, one_pixel_sums, widen_four, widen_one,
+    PIXELS, Tile, four_pixel_sums, four_pixels, four_pixels_of_sixteens, one_pixel, one_pixel_sums,
+    widen_four, widen_one,
 };
 use crate::kernels::job::{Kernel, Rows, Sum, Tail, Taps};
 use crate::plan::requant_path::RequantPath;
@@ -188,10 +189,10 @@ impl<'a, const N: usize> Block<'a, N> {
         let tile = self.tile(panels, out, stride);
         // SAFETY: the caller's promise; widened cells are aligned.
         unsafe {
-            if N == 1 {
-                one_pixel(&tile);
-            } else {
-                four_pixels(&tile);
+            match N {
+                1 => one_pixel(&tile),
+                _ if self.job.depth.is_multiple_of(16) => four_pixels_of_sixteens(&tile),
+                _ => four_pixels(&tile),
             }
             for pixel in 0..N {
                 clamp(out.add(pixel * stride), count, self.job.tail.clamp);

@@ -18,7 +18,7 @@ const LANES: usize = 4;
 const SIDE: usize = 3;
 
 /// Widened columns at a time.
-const COLUMNS: usize = 48;
+const COLUMNS: usize = 50;
 
 /// Words of a widened column: rows 0 and 2 of channel 0, row 1 of channels 0 and 2, rows 0 and 2 of
 /// channel 2; the same of channels 1 and 3.
@@ -92,7 +92,8 @@ unsafe fn squares(job: &Taps, panel: *const i8, channel: usize) {
     let columns_of = |pixels: usize| (pixels - 1) * step + SIDE;
     // Either some pixels of one line or some whole lines.
     let whole = columns_of(job.pixels);
-    let most_pixels = job.pixels.min((COLUMNS - SIDE) / step + 1);
+    let runs = job.pixels.div_ceil((COLUMNS - SIDE) / step + 1);
+    let most_pixels = job.pixels.div_ceil(runs);
     let most_lines = if most_pixels < job.pixels { 1 } else { COLUMNS / whole };
     let mut columns = [const { MaybeUninit::<u32>::uninit() }; COLUMNS * WORDS];
     let columns = columns.as_mut_ptr().cast::<u32>();

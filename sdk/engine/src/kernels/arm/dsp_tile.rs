@@ -83,13 +83,95 @@ macro_rules! panels {
     };
 }
 
+/// Defines the same loop for rows of a multiple of 16 cells; `$first` are the first four of them, and
+/// `$step` any other four.
+macro_rules! panels_of_sixteens {
+    ($(#[$doc:meta])* $name:ident, [$($first:literal)*], [$($step:literal)*], [$($finish:literal)*],
+     [$($aside:literal)*]) => {
+        $(#[$doc])*
+        #[unsafe(naked)]
+        #[cfg_attr(target_os = "linux", instruction_set(arm::t32))]
+        pub(super) unsafe extern "C" fn $name(tile: *const Tile) {
+            naked_asm!(
+                "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
+                "sub sp, sp, #44",
+                "ldm r0, {{r1, r2, r3, r4, r5, r6, r7, r8, r9}}",
+                "stm sp, {{r1, r2, r3, r4, r5, r6, r7, r8, r9}}",
+                "mov r9, r4",
+                "1:",
+                "str r9, [sp, #36]",
+                "ldr r0, [r9], #4",
+                "ldr r1, [r9], #12",
+                "ldr r8, [sp, #0]",
+                $($first,)* $($step,)* $($step,)* $($step,)*
+                "b 3f",
+                "2:",
+                $($step,)* $($step,)* $($step,)* $($step,)*
+                "3:",
+                "ldr r12, [sp, #8]",
+                "cmp r8, r12",
+                "bne 2b",
+                $($finish,)*
+                "ldr r12, [sp, #16]",
+                "cmp r9, r12",
+                "bne 1b",
+                "add sp, sp, #44",
+                "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
+                $($aside,)*
+            )
+        }
+    };
+}
+
 /// Adds the products of four cells of four pixels and two channels to r0 to r7.
 macro_rules! four {
-    ($loop:ident, $(#[$doc:meta])* $name:ident, [$($finish:literal)*], [$($aside:literal)*]) => {
+    (panels, $($rest:tt)*) => {
+        four!(
+            @panels
+            ["mov r2, r0" "mov r3, r1" "mov r4, r0" "mov r5, r1" "mov r6, r0" "mov r7, r1"],
+            $($rest)*
+        );
+    };
+    (panels_of_sixteens, $($rest:tt)*) => {
+        four!(
+            @panels_of_sixteens
+            [
+                "ldr r11, [r9], #4"
+                "ldrd r12, lr, [r8, #8]"
+                "sxtb16 r10, r11"
+                "sxtb16 r11, r11, ror #8"
+                "smlad r4, r12, r10, r0"
+                "smlad r5, r12, r11, r1"
+                "smlad r6, lr, r10, r0"
+                "smlad r7, lr, r11, r1"
+                "ldrd r12, lr, [r8], #16"
+                "smlad r2, lr, r10, r0"
+                "smlad r3, lr, r11, r1"
+                "smlad r0, r12, r10, r0"
+                "smlad r1, r12, r11, r1"
+                "ldr r11, [r9], #4"
+                "ldrd r12, lr, [r8], #8"
+                "sxtb16 r10, r11"
+                "sxtb16 r11, r11, ror #8"
+                "smlad r0, r12, r10, r0"
+                "smlad r1, r12, r11, r1"
+                "smlad r2, lr, r10, r2"
+                "smlad r3, lr, r11, r3"
+                "ldrd r12, lr, [r8], #8"
+                "smlad r4, r12, r10, r4"
+                "smlad r5, r12, r11, r5"
+                "smlad r6, lr, r10, r6"
+                "smlad r7, lr, r11, r7"
+            ],
+            $($rest)*
+        );
+    };
+    (@$loop:ident [$($begin:literal)*], $(#[$doc:meta])* $name:ident, [$($finish:literal)*],
+     [$($aside:literal)*]) => {
         $loop! {
             $(#[$doc])*
             $name,
-            ["mov r2, r0" "mov r3, r1" "mov r4, r0" "mov r5, r1" "mov r6, r0" "mov r7, r1"],
+            [$($begin)*],
             [
                 "ldr r11, [r9], #4"
                 "ldrd r12, lr, [r8], #8"
@@ -150,7 +232,92 @@ macro_rules! one {
     };
 }
 
-four! {
+/// Tiles of codes.
+macro_rules! codes {
+    ($loop:ident, $(#[$doc:meta])* $name:ident) => {
+        four! {
+            $loop,
+            $(#[$doc])*
+            $name,
+            [
+                "ldr r8, [sp, #36]"
+                "ldr r10, [r8, #8]"
+                "ldr r11, [r8, #12]"
+                "ldr r12, [sp, #32]"
+                "orrs lr, r10, r11"
+                "bmi 7f"
+                "smmlar r0, r0, r10, r12"
+                "smmlar r1, r1, r11, r12"
+                "smmlar r2, r2, r10, r12"
+                "smmlar r3, r3, r11, r12"
+                "smmlar r4, r4, r10, r12"
+                "smmlar r5, r5, r11, r12"
+                "smmlar r6, r6, r10, r12"
+                "smmlar r7, r7, r11, r12"
+                "6:"
+                "ssat r0, #8, r0"
+                "ssat r1, #8, r1"
+                "ssat r2, #8, r2"
+                "ssat r3, #8, r3"
+                "ssat r4, #8, r4"
+                "ssat r5, #8, r5"
+                "ssat r6, #8, r6"
+                "ssat r7, #8, r7"
+                "ldr r8, [sp, #20]"
+                "ldrd r10, r11, [sp, #24]"
+                "bfi r0, r1, #8, #8"
+                "bfi r2, r3, #8, #8"
+                "bfi r4, r5, #8, #8"
+                "bfi r6, r7, #8, #8"
+                "strh r0, [r8]"
+                "strh r2, [r8, r10]"
+                "strh r4, [r8, r10, lsl #1]"
+                "strh r6, [r8, r11]"
+                "adds r8, r8, #2"
+                "str r8, [sp, #20]"
+            ],
+            [
+                "7:"
+                "cmp r10, #0"
+                "blt 8f"
+                "smmlar r0, r0, r10, r12"
+                "smmlar r2, r2, r10, r12"
+                "smmlar r4, r4, r10, r12"
+                "smmlar r6, r6, r10, r12"
+                "b 9f"
+                "8:"
+                "add lr, r12, r0"
+                "smmlar r0, r0, r10, lr"
+                "add lr, r12, r2"
+                "smmlar r2, r2, r10, lr"
+                "add lr, r12, r4"
+                "smmlar r4, r4, r10, lr"
+                "add lr, r12, r6"
+                "smmlar r6, r6, r10, lr"
+                "9:"
+                "cmp r11, #0"
+                "blt 10f"
+                "smmlar r1, r1, r11, r12"
+                "smmlar r3, r3, r11, r12"
+                "smmlar r5, r5, r11, r12"
+                "smmlar r7, r7, r11, r12"
+                "b 6b"
+                "10:"
+                "add lr, r12, r1"
+                "smmlar r1, r1, r11, lr"
+                "add lr, r12, r3"
+                "smmlar r3, r3, r11, lr"
+                "add lr, r12, r5"
+                "smmlar r5, r5, r11, lr"
+                "add lr, r12, r7"
+                "smmlar r7, r7, r11, lr"
+                "b 6b"
+            ]
+        }
+    };
+}
+
+codes! {
     panels,
     /// Computes codes of four pixels times pairs of channels.
     ///
@@ -159,81 +326,16 @@ four! {
     ///
     /// # Safety
     /// The operands lie as [`Tile`] says; cells are aligned to words.
-    four_pixels,
-    [
-        "ldr r8, [sp, #36]"
-        "ldr r10, [r8, #8]"
-        "ldr r11, [r8, #12]"
-        "ldr r12, [sp, #32]"
-        "orrs lr, r10, r11"
-        "bmi 7f"
-        "smmlar r0, r0, r10, r12"
-        "smmlar r1, r1, r11, r12"
-        "smmlar r2, r2, r10, r12"
-        "smmlar r3, r3, r11, r12"
-        "smmlar r4, r4, r10, r12"
-        "smmlar r5, r5, r11, r12"
-        "smmlar r6, r6, r10, r12"
-        "smmlar r7, r7, r11, r12"
-        "6:"
-        "ssat r0, #8, r0"
-        "ssat r1, #8, r1"
-        "ssat r2, #8, r2"
-        "ssat r3, #8, r3"
-        "ssat r4, #8, r4"
-        "ssat r5, #8, r5"
-        "ssat r6, #8, r6"
-        "ssat r7, #8, r7"
-        "ldr r8, [sp, #20]"
-        "ldrd r10, r11, [sp, #24]"
-        "bfi r0, r1, #8, #8"
-        "bfi r2, r3, #8, #8"
-        "bfi r4, r5, #8, #8"
-        "bfi r6, r7, #8, #8"
-        "strh r0, [r8]"
-        "strh r2, [r8, r10]"
-        "strh r4, [r8, r10, lsl #1]"
-        "strh r6, [r8, r11]"
-        "adds r8, r8, #2"
-        "str r8, [sp, #20]"
-    ],
-    [
-        "7:"
-        "cmp r10, #0"
-        "blt 8f"
-        "smmlar r0, r0, r10, r12"
-        "smmlar r2, r2, r10, r12"
-        "smmlar r4, r4, r10, r12"
-        "smmlar r6, r6, r10, r12"
-        "b 9f"
-        "8:"
-        "add lr, r12, r0"
-        "smmlar r0, r0, r10, lr"
-        "add lr, r12, r2"
-        "smmlar r2, r2, r10, lr"
-        "add lr, r12, r4"
-        "smmlar r4, r4, r10, lr"
-        "add lr, r12, r6"
-        "smmlar r6, r6, r10, lr"
-        "9:"
-        "cmp r11, #0"
-        "blt 10f"
-        "smmlar r1, r1, r11, r12"
-        "smmlar r3, r3, r11, r12"
-        "smmlar r5, r5, r11, r12"
-        "smmlar r7, r7, r11, r12"
-        "b 6b"
-        "10:"
-        "add lr, r12, r1"
-        "smmlar r1, r1, r11, lr"
-        "add lr, r12, r3"
-        "smmlar r3, r3, r11, lr"
-        "add lr, r12, r5"
-        "smmlar r5, r5, r11, lr"
-        "add lr, r12, r7"
-        "smmlar r7, r7, r11, lr"
-        "b 6b"
-    ]
+    four_pixels
+}
+
+codes! {
+    panels_of_sixteens,
+    /// Computes codes of four pixels whose rows are a multiple of 16 cells.
+    ///
+    /// # Safety
+    /// As for [`four_pixels`].
+    four_pixels_of_sixteens
 }
 
 four! {
