@@ -6,7 +6,9 @@
 //! bias[lanes] i32 | mantissa[lanes] i32 | weight[groups][lanes][group] i8 or i16
 //! ```
 //!
-//! A woven layout has two lanes and groups of four, which it mixes: `a0 b0 a2 b2 a1 b1 a3 b3`.
+//! A woven layout has two lanes and groups of four, which it mixes: `a0 b0 a2 b2 a1 b1 a3 b3`. Where
+//! [`Layout::may_join`] allows it, it joins them too: as 16-bit numbers `a0 b0` and the others are
+//! `256 * b0 + a0`.
 //!
 //! `(zero point + excess) * sum of weights` is subtracted from each bias, so that kernels multiply
 //! raw int8 values (or all of them plus the excess); the padding of a feature map then consists of
@@ -92,6 +94,12 @@ impl Layout {
         channels.div_ceil(self.lanes.len()).saturating_mul(self.panel_bytes(fan_in))
     }
 
+    /// True if pairs of weights are joined in rows of that many places, unless one of them does not
+    /// fit 16 bits; 256 times a sum of so many products does fit 32.
+    pub const fn may_join(&self, places: usize) -> bool {
+        self.woven && places.is_multiple_of(16) && places < 512
+    }
+
     /// Writes the panels; lanes and places beyond the last get zeros.
     pub fn pack(
         &self,
@@ -99,6 +107,8 @@ impl Layout {
         packed: &mut [i8],
     ) {
         let lanes = self.lanes.len();
+        let may_join = self.may_join(constants.fan_in.next_multiple_of(self.group));
+        let apart = may_join && constants.has_odd_pair();
         for (panel, bytes) in
             packed.chunks_exact_mut(self.panel_bytes(constants.fan_in)).enumerate()
         {
@@ -112,12 +122,12 @@ impl Layout {
                 }
             }
             if self.woven {
-                weave(weights);
+                weave(weights, may_join && !apart);
             }
             for (lane, (&channel, sum)) in self.lanes.iter().zip(sums).enumerate() {
                 let less = sum.wrapping_mul(constants.zero + self.excess);
                 let (bias, mantissa) = constants.head(panel * lanes + usize::from(channel), less);
-                let mantissa = mantissa.wrapping_shl(self.doubled.into());
+                let mantissa = mantissa.wrapping_shl(self.doubled.into()) | i32::from(apart);
                 put(&mut head[4 * lane..], bias);
                 put(&mut head[4 * (lanes + lane)..], mantissa);
             }
@@ -164,9 +174,12 @@ impl Layout {
     }
 }
 
-/// Mixes groups of four weights of two lanes, see [`Layout::woven`].
-fn weave(weights: &mut [i8]) {
+/// Mixes groups of four weights of two lanes, see [`Layout::woven`], and joins them.
+fn weave(weights: &mut [i8], join: bool) {
     for pair in weights.as_chunks_mut::<8>().0 {
+        for place in 0..4 {
+            pair[4 + place] -= i8::from(join && pair[place] < 0);
+        }
         *pair = [0, 4, 2, 6, 1, 5, 3, 7].map(|from| pair[from]);
     }
 }
@@ -180,6 +193,26 @@ fn scatter<const N: usize>(row: &[i8], cells: &mut [i8], lane: usize, lanes: usi
 }
 
 impl<F> Constants<'_, F> {
+    /// True if a weight below 0 of an even channel meets a weight of -128 of the odd one behind it:
+    /// joined, they would be below -2^15.
+    fn has_odd_pair(&self) -> bool
+    where
+        F: Fn(usize, usize, &mut [i8]),
+    {
+        let mut rows = [[0; PLACES]; 2];
+        let mut pairs = (1..self.channels)
+            .step_by(2)
+            .flat_map(|odd| (0..self.fan_in).step_by(PLACES).map(move |start| (odd, start)));
+        pairs.any(|(odd, start)| {
+            let len = PLACES.min(self.fan_in - start);
+            for (row, channel) in rows.iter_mut().zip([odd - 1, odd]) {
+                (self.weight)(self.first + channel, start, &mut row[..len]);
+            }
+            let [even, odd] = &rows;
+            even[..len].iter().zip(odd).any(|(&a, &b)| a < 0 && b == i8::MIN)
+        })
+    }
+
     /// Returns bias and mantissa of a channel, with `less` subtracted from the bias.
     fn head(&self, channel: usize, less: i32) -> (i32, i32) {
         if channel >= self.channels {

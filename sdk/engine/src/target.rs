@@ -81,20 +81,8 @@ pub(crate) const WASM_SIMD128: Target =
 /// ARM's DSP extension, which Cortex-M4, M7 and M33 have.
 pub(crate) const CORTEX_M: Target = Target {
     name: "cortex-m",
-    rows: Layout {
-        lanes: &in_order::<2>(),
-        group: 4,
-        woven: true,
-        doubled: true,
-        ..Layout::PLAIN
-    },
-    taps: Layout {
-        lanes: &in_order::<4>(),
-        group: 4,
-        filled: 4,
-        doubled: true,
-        ..Layout::PLAIN
-    },
+    rows: Layout { lanes: &in_order::<2>(), group: 4, woven: true, doubled: true, ..Layout::PLAIN },
+    taps: Layout { lanes: &in_order::<4>(), group: 4, filled: 4, doubled: true, ..Layout::PLAIN },
 };
 
 impl Target {

@@ -438,7 +438,8 @@ impl<'a> Columns<'a> {
                 let first = (origin + before * dilation).wrapping_sub(pad);
                 let inside = width.saturating_sub(first).div_ceil(dilation).min(columns - before);
                 let inside = if row.is_empty() { 0 } else { inside };
-                let slots = &mut self.pointers[at + piece * self.step + ky..][..(columns - 1) * kh + 1];
+                let slots =
+                    &mut self.pointers[at + piece * self.step + ky..][..(columns - 1) * kh + 1];
                 let mut slots = Slots { next: slots.as_mut_ptr(), stride: kh };
                 let pixel = row.as_ptr().wrapping_add(first.wrapping_mul(channels));
                 // SAFETY: `columns` slots in all, each `kh` behind the other, were sliced.

@@ -126,7 +126,11 @@ pub(crate) trait Kernel: Copy {
 
     /// Returns the bytes that [`Kernel::rows`] needs beside rows of `row_bytes`.
     fn spare_bytes(row_bytes: usize) -> usize {
-        if Self::SPARE == 0 { 0 } else { (2 * Self::SPARE).saturating_mul(row_bytes).saturating_add(3) }
+        if Self::SPARE == 0 {
+            0
+        } else {
+            (2 * Self::SPARE).saturating_mul(row_bytes).saturating_add(3)
+        }
     }
 
     /// True if [`Kernel::taps`] takes several lines at once.

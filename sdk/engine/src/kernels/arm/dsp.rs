@@ -1,4 +1,4 @@
-//! ARM's DSP extension: Cortex-M4, M7, M33, and every ARMv7-A processor, where tests run it.
+//! ARM's DSP extension: Cortex-M4, M7, M33, and every ARMv7-A processor in Thumb, where tests run it.
 //!
 //! `SMLAD` multiplies two pairs of 16-bit numbers and adds both products to a sum; `SXTB16` widens
 //! two bytes of a word to such a pair. Weights lie as bytes, woven so that one word gives a pair to
@@ -10,8 +10,8 @@ use offshoot_core::{Multiplier, quant};
 
 use super::dsp_depthwise;
 use super::dsp_tile::{
-    PIXELS, Tile, four_pixel_sums, four_pixels, four_pixels_of_sixteens, one_pixel, one_pixel_sums,
-    widen_four, widen_one,
+    PIXELS, Tile, four_pixel_sums, four_pixels, joined_four_pixel_sums, joined_four_pixels,
+    joined_one_pixel, joined_one_pixel_sums, one_pixel, one_pixel_sums, widen_four, widen_one,
 };
 use crate::kernels::job::{Kernel, Rows, Sum, Tail, Taps};
 use crate::plan::requant_path::RequantPath;
@@ -112,6 +112,8 @@ struct Block<'a, const N: usize> {
     job: &'a Rows,
     cells: *const u32,
     out: *mut i8,
+    joined: bool,
+    short: bool,
 }
 
 impl<'a, const N: usize> Block<'a, N> {
@@ -130,7 +132,11 @@ impl<'a, const N: usize> Block<'a, N> {
             } else {
                 widen_four(rows, job.stride, cells, fours);
             }
-            Self { job, cells, out: job.out.add(pixel * job.out_stride) }
+            let out = job.out.add(pixel * job.out_stride);
+            // The lowest bit of a doubled mantissa is free: it marks weights that could not be joined.
+            let apart = word_at(job.panels, LANES) & 1 != 0;
+            let joined = Dsp::ROWS.may_join(job.depth) && !apart;
+            Self { job, cells, out, joined, short: is_short(&job.tail) && !apart }
         }
     }
 
@@ -143,7 +149,7 @@ impl<'a, const N: usize> Block<'a, N> {
         let pairs = job.channels / LANES;
         // SAFETY: the caller's promise: that many panels and channels lie behind the pointers.
         unsafe {
-            if is_short(&job.tail) {
+            if self.short {
                 self.codes(0..pairs, self.out, job.out_stride);
                 if job.channels % LANES > 0 {
                     self.last_channel(pairs);
@@ -189,10 +195,11 @@ impl<'a, const N: usize> Block<'a, N> {
         let tile = self.tile(panels, out, stride);
         // SAFETY: the caller's promise; widened cells are aligned.
         unsafe {
-            match N {
-                1 => one_pixel(&tile),
-                _ if self.job.depth.is_multiple_of(16) => four_pixels_of_sixteens(&tile),
-                _ => four_pixels(&tile),
+            match (N, self.joined) {
+                (1, false) => one_pixel(&tile),
+                (1, true) => joined_one_pixel(&tile),
+                (_, false) => four_pixels(&tile),
+                (_, true) => joined_four_pixels(&tile),
             }
             for pixel in 0..N {
                 clamp(out.add(pixel * stride), count, self.job.tail.clamp);
@@ -224,10 +231,11 @@ impl<'a, const N: usize> Block<'a, N> {
         let tile = self.tile(panel..panel + 1, sums.as_mut_ptr().cast(), 0);
         // SAFETY: there is room for the sums of a tile.
         unsafe {
-            if N == 1 {
-                one_pixel_sums(&tile);
-            } else {
-                four_pixel_sums(&tile);
+            match (N, self.joined) {
+                (1, false) => one_pixel_sums(&tile),
+                (1, true) => joined_one_pixel_sums(&tile),
+                (_, false) => four_pixel_sums(&tile),
+                (_, true) => joined_four_pixel_sums(&tile),
             }
             for (pixel, sums) in sums.iter().enumerate().take(N) {
                 let out = self.out.add(pixel * self.job.out_stride + LANES * panel);

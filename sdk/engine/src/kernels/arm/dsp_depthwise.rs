@@ -157,13 +157,13 @@ impl Pass {
     /// The panel has that lane.
     unsafe fn new(panel: *const i8, lane: usize, zero: i8, stride: usize) -> Self {
         // SAFETY: the caller's promise.
-        let [bias, mantissa, first, second, third] = unsafe {
-            [0, 1, 2, 3, 4].map(|row| word_at(panel, row * LANES + lane))
-        };
+        let [bias, mantissa, first, second, third] =
+            unsafe { [0, 1, 2, 3, 4].map(|row| word_at(panel, row * LANES + lane)) };
         // A doubled mantissa beyond 2^31: doubled are the weights, which have 16 bits, and the bias.
         let twice = u32::from(mantissa < 0);
         let weights = [first, second, third].map(|column| column as u32);
-        let middle = weights.map(|column| u32::from((i16::from((column >> 8) as i8) << twice) as u16));
+        let middle =
+            weights.map(|column| u32::from((i16::from((column >> 8) as i8) << twice) as u16));
         Self {
             outer: weights.map(|column| (widened(column) << twice) & !(twice << 16)),
             inner: [middle[0] | middle[1] << 16, middle[2]],
@@ -213,7 +213,6 @@ fn widened(word: u32) -> u32 {
 /// # Safety
 /// Three pointers for each column lead to pixels with these channels; there is room for the columns.
 #[unsafe(naked)]
-#[cfg_attr(target_os = "linux", instruction_set(arm::t32))]
 unsafe extern "C" fn widen_columns(
     taps: *const *const i8,
     channel: usize,
@@ -255,7 +254,6 @@ macro_rules! pixels {
         /// # Safety
         /// The operands lie as [`Pass`] says.
         #[unsafe(naked)]
-        #[cfg_attr(target_os = "linux", instruction_set(arm::t32))]
         unsafe extern "C" fn $name(operands: *const Pass) {
             naked_asm!(
                 "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",

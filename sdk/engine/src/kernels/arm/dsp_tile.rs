@@ -39,7 +39,6 @@ macro_rules! panels {
      [$($aside:literal)*]) => {
         $(#[$doc])*
         #[unsafe(naked)]
-        #[cfg_attr(target_os = "linux", instruction_set(arm::t32))]
         pub(super) unsafe extern "C" fn $name(tile: *const Tile) {
             naked_asm!(
                 "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
@@ -83,14 +82,16 @@ macro_rules! panels {
     };
 }
 
-/// Defines the same loop for rows of a multiple of 16 cells; `$first` are the first four of them, and
-/// `$step` any other four.
-macro_rules! panels_of_sixteens {
+/// Defines the same loop for joined weights, whose rows are a multiple of 16 cells; `$first` are the
+/// first four of them, and `$step` any other four.
+///
+/// As 16-bit numbers joined weights are 256 times one channel's plus the other's. So sums of the
+/// second channel's products come with those of the first, and only the second needs widening.
+macro_rules! joined_panels {
     ($(#[$doc:meta])* $name:ident, [$($first:literal)*], [$($step:literal)*], [$($finish:literal)*],
      [$($aside:literal)*]) => {
         $(#[$doc])*
         #[unsafe(naked)]
-        #[cfg_attr(target_os = "linux", instruction_set(arm::t32))]
         pub(super) unsafe extern "C" fn $name(tile: *const Tile) {
             naked_asm!(
                 "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
@@ -100,8 +101,7 @@ macro_rules! panels_of_sixteens {
                 "mov r9, r4",
                 "1:",
                 "str r9, [sp, #36]",
-                "ldr r0, [r9], #4",
-                "ldr r1, [r9], #12",
+                "ldr r0, [r9], #16",
                 "ldr r8, [sp, #0]",
                 $($first,)* $($step,)* $($step,)* $($step,)*
                 "b 3f",
@@ -123,272 +123,394 @@ macro_rules! panels_of_sixteens {
     };
 }
 
-/// Adds the products of four cells of four pixels and two channels to r0 to r7.
+/// Sums of four cells of four pixels and two channels, in r0 to r7.
 macro_rules! four {
-    (panels, $($rest:tt)*) => {
-        four!(
-            @panels
-            ["mov r2, r0" "mov r3, r1" "mov r4, r0" "mov r5, r1" "mov r6, r0" "mov r7, r1"],
-            $($rest)*
-        );
-    };
-    (panels_of_sixteens, $($rest:tt)*) => {
-        four!(
-            @panels_of_sixteens
-            [
-                "ldr r11, [r9], #4"
-                "ldrd r12, lr, [r8, #8]"
-                "sxtb16 r10, r11"
-                "sxtb16 r11, r11, ror #8"
-                "smlad r4, r12, r10, r0"
-                "smlad r5, r12, r11, r1"
-                "smlad r6, lr, r10, r0"
-                "smlad r7, lr, r11, r1"
-                "ldrd r12, lr, [r8], #16"
-                "smlad r2, lr, r10, r0"
-                "smlad r3, lr, r11, r1"
-                "smlad r0, r12, r10, r0"
-                "smlad r1, r12, r11, r1"
-                "ldr r11, [r9], #4"
-                "ldrd r12, lr, [r8], #8"
-                "sxtb16 r10, r11"
-                "sxtb16 r11, r11, ror #8"
-                "smlad r0, r12, r10, r0"
-                "smlad r1, r12, r11, r1"
-                "smlad r2, lr, r10, r2"
-                "smlad r3, lr, r11, r3"
-                "ldrd r12, lr, [r8], #8"
-                "smlad r4, r12, r10, r4"
-                "smlad r5, r12, r11, r5"
-                "smlad r6, lr, r10, r6"
-                "smlad r7, lr, r11, r7"
-            ],
-            $($rest)*
-        );
-    };
-    (@$loop:ident [$($begin:literal)*], $(#[$doc:meta])* $name:ident, [$($finish:literal)*],
-     [$($aside:literal)*]) => {
-        $loop! {
+    (plain $(#[$doc:meta])* $name:ident, [$($finish:literal)*], [$($aside:literal)*]) => {
+        panels! {
             $(#[$doc])*
             $name,
-            [$($begin)*],
+            ["mov r2, r0" "mov r3, r1" "mov r4, r0" "mov r5, r1" "mov r6, r0" "mov r7, r1"],
             [
-                "ldr r11, [r9], #4"
-                "ldrd r12, lr, [r8], #8"
-                "sxtb16 r10, r11"
-                "sxtb16 r11, r11, ror #8"
-                "smlad r0, r12, r10, r0"
-                "smlad r1, r12, r11, r1"
-                "smlad r2, lr, r10, r2"
-                "smlad r3, lr, r11, r3"
-                "ldrd r12, lr, [r8], #8"
-                "smlad r4, r12, r10, r4"
-                "smlad r5, r12, r11, r5"
-                "smlad r6, lr, r10, r6"
-                "smlad r7, lr, r11, r7"
-                "ldr r11, [r9], #4"
-                "ldrd r12, lr, [r8], #8"
-                "sxtb16 r10, r11"
-                "sxtb16 r11, r11, ror #8"
-                "smlad r0, r12, r10, r0"
-                "smlad r1, r12, r11, r1"
-                "smlad r2, lr, r10, r2"
-                "smlad r3, lr, r11, r3"
-                "ldrd r12, lr, [r8], #8"
-                "smlad r4, r12, r10, r4"
-                "smlad r5, r12, r11, r5"
-                "smlad r6, lr, r10, r6"
-                "smlad r7, lr, r11, r7"
+            "ldr r11, [r9], #4"
+            "ldrd r12, lr, [r8], #8"
+            "sxtb16 r10, r11"
+            "sxtb16 r11, r11, ror #8"
+            "smlad r0, r12, r10, r0"
+            "smlad r1, r12, r11, r1"
+            "smlad r2, lr, r10, r2"
+            "smlad r3, lr, r11, r3"
+            "ldrd r12, lr, [r8], #8"
+            "smlad r4, r12, r10, r4"
+            "smlad r5, r12, r11, r5"
+            "smlad r6, lr, r10, r6"
+            "smlad r7, lr, r11, r7"
+            "ldr r11, [r9], #4"
+            "ldrd r12, lr, [r8], #8"
+            "sxtb16 r10, r11"
+            "sxtb16 r11, r11, ror #8"
+            "smlad r0, r12, r10, r0"
+            "smlad r1, r12, r11, r1"
+            "smlad r2, lr, r10, r2"
+            "smlad r3, lr, r11, r3"
+            "ldrd r12, lr, [r8], #8"
+            "smlad r4, r12, r10, r4"
+            "smlad r5, r12, r11, r5"
+            "smlad r6, lr, r10, r6"
+            "smlad r7, lr, r11, r7"
             ],
             [$($finish)*],
             [$($aside)*]
         }
     };
+    (joined $(#[$doc:meta])* $name:ident, [$($finish:literal)*], [$($aside:literal)*]) => {
+        joined_panels! {
+            $(#[$doc])*
+            $name,
+            [
+            "ldr r11, [r9], #4"
+            "ldrd r12, lr, [r8, #8]"
+            "sxtb16 r10, r11"
+            "smlad r4, r12, r10, r0"
+            "smlad r5, r12, r11, r0"
+            "smlad r6, lr, r10, r0"
+            "smlad r7, lr, r11, r0"
+            "ldrd r12, lr, [r8], #16"
+            "smlad r3, lr, r11, r0"
+            "smlad r2, lr, r10, r0"
+            "smlad r1, r12, r11, r0"
+            "smlad r0, r12, r10, r0"
+            "ldr r11, [r9], #4"
+            "ldrd r12, lr, [r8], #8"
+            "sxtb16 r10, r11"
+            "smlad r0, r12, r10, r0"
+            "smlad r1, r12, r11, r1"
+            "smlad r2, lr, r10, r2"
+            "smlad r3, lr, r11, r3"
+            "ldrd r12, lr, [r8], #8"
+            "smlad r4, r12, r10, r4"
+            "smlad r5, r12, r11, r5"
+            "smlad r6, lr, r10, r6"
+            "smlad r7, lr, r11, r7"
+            ],
+            [
+            "ldr r11, [r9], #4"
+            "ldrd r12, lr, [r8], #8"
+            "sxtb16 r10, r11"
+            "smlad r0, r12, r10, r0"
+            "smlad r1, r12, r11, r1"
+            "smlad r2, lr, r10, r2"
+            "smlad r3, lr, r11, r3"
+            "ldrd r12, lr, [r8], #8"
+            "smlad r4, r12, r10, r4"
+            "smlad r5, r12, r11, r5"
+            "smlad r6, lr, r10, r6"
+            "smlad r7, lr, r11, r7"
+            "ldr r11, [r9], #4"
+            "ldrd r12, lr, [r8], #8"
+            "sxtb16 r10, r11"
+            "smlad r0, r12, r10, r0"
+            "smlad r1, r12, r11, r1"
+            "smlad r2, lr, r10, r2"
+            "smlad r3, lr, r11, r3"
+            "ldrd r12, lr, [r8], #8"
+            "smlad r4, r12, r10, r4"
+            "smlad r5, r12, r11, r5"
+            "smlad r6, lr, r10, r6"
+            "smlad r7, lr, r11, r7"
+            ],
+            [
+            "ldr r8, [sp, #36]"
+            "ldr lr, [r8, #4]"
+            "sub r1, r1, r0"
+            "sub r3, r3, r2"
+            "sub r5, r5, r4"
+            "sub r7, r7, r6"
+            "add r1, lr, r1, asr #8"
+            "add r3, lr, r3, asr #8"
+            "add r5, lr, r5, asr #8"
+            "add r7, lr, r7, asr #8"
+            $($finish)*
+            ],
+            [$($aside)*]
+        }
+    };
 }
 
-/// The same of one pixel to r0 and r1.
+/// The same of one pixel, in r0 and r1.
 macro_rules! one {
-    ($loop:ident, $(#[$doc:meta])* $name:ident, [$($finish:literal)*], [$($aside:literal)*]) => {
-        $loop! {
+    (plain $(#[$doc:meta])* $name:ident, [$($finish:literal)*]) => {
+        panels! {
             $(#[$doc])*
             $name,
             [],
             [
-                "ldrd r2, r3, [r8], #8"
-                "ldr r4, [r9], #4"
-                "ldr r5, [r9], #4"
-                "sxtb16 r6, r4"
-                "sxtb16 r4, r4, ror #8"
-                "sxtb16 r7, r5"
-                "sxtb16 r5, r5, ror #8"
-                "smlad r0, r2, r6, r0"
-                "smlad r1, r2, r4, r1"
-                "smlad r0, r3, r7, r0"
-                "smlad r1, r3, r5, r1"
+            "ldrd r2, r3, [r8], #8"
+            "ldr r4, [r9], #4"
+            "ldr r5, [r9], #4"
+            "sxtb16 r6, r4"
+            "sxtb16 r4, r4, ror #8"
+            "sxtb16 r7, r5"
+            "sxtb16 r5, r5, ror #8"
+            "smlad r0, r2, r6, r0"
+            "smlad r1, r2, r4, r1"
+            "smlad r0, r3, r7, r0"
+            "smlad r1, r3, r5, r1"
             ],
             [$($finish)*],
-            [$($aside)*]
+            []
+        }
+    };
+    (joined $(#[$doc:meta])* $name:ident, [$($finish:literal)*]) => {
+        joined_panels! {
+            $(#[$doc])*
+            $name,
+            [
+            "ldrd r2, r3, [r8], #8"
+            "ldr r4, [r9], #4"
+            "ldr r5, [r9], #4"
+            "sxtb16 r6, r4"
+            "sxtb16 r7, r5"
+            "smlad r1, r2, r4, r0"
+            "smlad r0, r2, r6, r0"
+            "smlad r0, r3, r7, r0"
+            "smlad r1, r3, r5, r1"
+            ],
+            [
+            "ldrd r2, r3, [r8], #8"
+            "ldr r4, [r9], #4"
+            "ldr r5, [r9], #4"
+            "sxtb16 r6, r4"
+            "sxtb16 r7, r5"
+            "smlad r0, r2, r6, r0"
+            "smlad r1, r2, r4, r1"
+            "smlad r0, r3, r7, r0"
+            "smlad r1, r3, r5, r1"
+            ],
+            [
+            "ldr r8, [sp, #36]"
+            "ldr r2, [r8, #4]"
+            "sub r1, r1, r0"
+            "add r1, r2, r1, asr #8"
+            $($finish)*
+            ],
+            []
         }
     };
 }
 
-/// Tiles of codes.
-macro_rules! codes {
-    ($loop:ident, $(#[$doc:meta])* $name:ident) => {
+/// Codes of four pixels times pairs of channels. A mantissa doubled beyond 2^31 reads as 2^32 less:
+/// the sum itself is what the product then lacks.
+macro_rules! four_codes {
+    ($way:ident $(#[$doc:meta])* $name:ident) => {
         four! {
-            $loop,
+            $way
             $(#[$doc])*
             $name,
             [
-                "ldr r8, [sp, #36]"
-                "ldr r10, [r8, #8]"
-                "ldr r11, [r8, #12]"
-                "ldr r12, [sp, #32]"
-                "orrs lr, r10, r11"
-                "bmi 7f"
-                "smmlar r0, r0, r10, r12"
-                "smmlar r1, r1, r11, r12"
-                "smmlar r2, r2, r10, r12"
-                "smmlar r3, r3, r11, r12"
-                "smmlar r4, r4, r10, r12"
-                "smmlar r5, r5, r11, r12"
-                "smmlar r6, r6, r10, r12"
-                "smmlar r7, r7, r11, r12"
-                "6:"
-                "ssat r0, #8, r0"
-                "ssat r1, #8, r1"
-                "ssat r2, #8, r2"
-                "ssat r3, #8, r3"
-                "ssat r4, #8, r4"
-                "ssat r5, #8, r5"
-                "ssat r6, #8, r6"
-                "ssat r7, #8, r7"
-                "ldr r8, [sp, #20]"
-                "ldrd r10, r11, [sp, #24]"
-                "bfi r0, r1, #8, #8"
-                "bfi r2, r3, #8, #8"
-                "bfi r4, r5, #8, #8"
-                "bfi r6, r7, #8, #8"
-                "strh r0, [r8]"
-                "strh r2, [r8, r10]"
-                "strh r4, [r8, r10, lsl #1]"
-                "strh r6, [r8, r11]"
-                "adds r8, r8, #2"
-                "str r8, [sp, #20]"
+            "ldr r8, [sp, #36]"
+            "ldr r10, [r8, #8]"
+            "ldr r11, [r8, #12]"
+            "ldr r12, [sp, #32]"
+            "orrs lr, r10, r11"
+            "bmi 7f"
+            "smmlar r0, r0, r10, r12"
+            "smmlar r1, r1, r11, r12"
+            "smmlar r2, r2, r10, r12"
+            "smmlar r3, r3, r11, r12"
+            "smmlar r4, r4, r10, r12"
+            "smmlar r5, r5, r11, r12"
+            "smmlar r6, r6, r10, r12"
+            "smmlar r7, r7, r11, r12"
+            "6:"
+            "ssat r0, #8, r0"
+            "ssat r1, #8, r1"
+            "ssat r2, #8, r2"
+            "ssat r3, #8, r3"
+            "ssat r4, #8, r4"
+            "ssat r5, #8, r5"
+            "ssat r6, #8, r6"
+            "ssat r7, #8, r7"
+            "ldr r8, [sp, #20]"
+            "ldrd r10, r11, [sp, #24]"
+            "bfi r0, r1, #8, #8"
+            "bfi r2, r3, #8, #8"
+            "bfi r4, r5, #8, #8"
+            "bfi r6, r7, #8, #8"
+            "strh r0, [r8]"
+            "strh r2, [r8, r10]"
+            "strh r4, [r8, r10, lsl #1]"
+            "strh r6, [r8, r11]"
+            "adds r8, r8, #2"
+            "str r8, [sp, #20]"
             ],
             [
-                "7:"
-                "cmp r10, #0"
-                "blt 8f"
-                "smmlar r0, r0, r10, r12"
-                "smmlar r2, r2, r10, r12"
-                "smmlar r4, r4, r10, r12"
-                "smmlar r6, r6, r10, r12"
-                "b 9f"
-                "8:"
-                "add lr, r12, r0"
-                "smmlar r0, r0, r10, lr"
-                "add lr, r12, r2"
-                "smmlar r2, r2, r10, lr"
-                "add lr, r12, r4"
-                "smmlar r4, r4, r10, lr"
-                "add lr, r12, r6"
-                "smmlar r6, r6, r10, lr"
-                "9:"
-                "cmp r11, #0"
-                "blt 10f"
-                "smmlar r1, r1, r11, r12"
-                "smmlar r3, r3, r11, r12"
-                "smmlar r5, r5, r11, r12"
-                "smmlar r7, r7, r11, r12"
-                "b 6b"
-                "10:"
-                "add lr, r12, r1"
-                "smmlar r1, r1, r11, lr"
-                "add lr, r12, r3"
-                "smmlar r3, r3, r11, lr"
-                "add lr, r12, r5"
-                "smmlar r5, r5, r11, lr"
-                "add lr, r12, r7"
-                "smmlar r7, r7, r11, lr"
-                "b 6b"
+            "7:"
+            "cmp r10, #0"
+            "blt 8f"
+            "smmlar r0, r0, r10, r12"
+            "smmlar r2, r2, r10, r12"
+            "smmlar r4, r4, r10, r12"
+            "smmlar r6, r6, r10, r12"
+            "b 9f"
+            "8:"
+            "add lr, r12, r0"
+            "smmlar r0, r0, r10, lr"
+            "add lr, r12, r2"
+            "smmlar r2, r2, r10, lr"
+            "add lr, r12, r4"
+            "smmlar r4, r4, r10, lr"
+            "add lr, r12, r6"
+            "smmlar r6, r6, r10, lr"
+            "9:"
+            "cmp r11, #0"
+            "blt 10f"
+            "smmlar r1, r1, r11, r12"
+            "smmlar r3, r3, r11, r12"
+            "smmlar r5, r5, r11, r12"
+            "smmlar r7, r7, r11, r12"
+            "b 6b"
+            "10:"
+            "add lr, r12, r1"
+            "smmlar r1, r1, r11, lr"
+            "add lr, r12, r3"
+            "smmlar r3, r3, r11, lr"
+            "add lr, r12, r5"
+            "smmlar r5, r5, r11, lr"
+            "add lr, r12, r7"
+            "smmlar r7, r7, r11, lr"
+            "b 6b"
             ]
         }
     };
 }
 
-codes! {
-    panels,
+/// Codes of one pixel.
+macro_rules! one_codes {
+    ($way:ident $(#[$doc:meta])* $name:ident) => {
+        one! {
+            $way
+            $(#[$doc])*
+            $name,
+            [
+            "ldr r8, [sp, #36]"
+            "ldr r10, [r8, #8]"
+            "ldr r11, [r8, #12]"
+            "ldr r12, [sp, #32]"
+            "mov r2, r12"
+            "cmp r10, #0"
+            "it lt"
+            "addlt r2, r2, r0"
+            "cmp r11, #0"
+            "it lt"
+            "addlt r12, r12, r1"
+            "smmlar r0, r0, r10, r2"
+            "smmlar r1, r1, r11, r12"
+            "ssat r0, #8, r0"
+            "ssat r1, #8, r1"
+            "ldr r8, [sp, #20]"
+            "bfi r0, r1, #8, #8"
+            "strh r0, [r8], #2"
+            "str r8, [sp, #20]"
+            ]
+        }
+    };
+}
+
+/// Sums of four pixels, eight for each panel.
+macro_rules! four_sums {
+    ($way:ident $(#[$doc:meta])* $name:ident) => {
+        four! {
+            $way
+            $(#[$doc])*
+            $name,
+            ["ldr r8, [sp, #20]" "stm r8!, {{r0, r1, r2, r3, r4, r5, r6, r7}}" "str r8, [sp, #20]"],
+            []
+        }
+    };
+}
+
+/// Sums of one pixel, two for each panel.
+macro_rules! one_sums {
+    ($way:ident $(#[$doc:meta])* $name:ident) => {
+        one! {
+            $way
+            $(#[$doc])*
+            $name,
+            ["ldr r8, [sp, #20]" "stm r8!, {{r0, r1}}" "str r8, [sp, #20]"]
+        }
+    };
+}
+
+four_codes! {
+    plain
     /// Computes codes of four pixels times pairs of channels.
-    ///
-    /// A mantissa doubled beyond 2^31 reads as 2^32 less: the sum itself is what the product then
-    /// lacks.
     ///
     /// # Safety
     /// The operands lie as [`Tile`] says; cells are aligned to words.
     four_pixels
 }
 
-codes! {
-    panels_of_sixteens,
-    /// Computes codes of four pixels whose rows are a multiple of 16 cells.
+four_sums! {
+    plain
+    /// Computes sums of four pixels times pairs of channels.
     ///
     /// # Safety
-    /// As for [`four_pixels`].
-    four_pixels_of_sixteens
+    /// The operands lie as [`Tile`] says; cells are aligned to words.
+    four_pixel_sums
 }
 
-four! {
-    panels,
-    /// Computes sums of four pixels times pairs of channels, eight for each panel.
-    ///
-    /// # Safety
-    /// As for [`four_pixels`].
-    four_pixel_sums,
-    ["ldr r8, [sp, #20]" "stm r8!, {{r0, r1, r2, r3, r4, r5, r6, r7}}" "str r8, [sp, #20]"],
-    []
-}
-
-one! {
-    panels,
+one_codes! {
+    plain
     /// Computes codes of one pixel times pairs of channels.
     ///
     /// # Safety
-    /// As for [`four_pixels`].
-    one_pixel,
-    [
-        "ldr r8, [sp, #36]"
-        "ldr r10, [r8, #8]"
-        "ldr r11, [r8, #12]"
-        "ldr r12, [sp, #32]"
-        "mov r2, r12"
-        "cmp r10, #0"
-        "it lt"
-        "addlt r2, r2, r0"
-        "cmp r11, #0"
-        "it lt"
-        "addlt r12, r12, r1"
-        "smmlar r0, r0, r10, r2"
-        "smmlar r1, r1, r11, r12"
-        "ssat r0, #8, r0"
-        "ssat r1, #8, r1"
-        "ldr r8, [sp, #20]"
-        "bfi r0, r1, #8, #8"
-        "strh r0, [r8], #2"
-        "str r8, [sp, #20]"
-    ],
-    []
+    /// The operands lie as [`Tile`] says; cells are aligned to words.
+    one_pixel
 }
 
-one! {
-    panels,
-    /// Computes sums of one pixel times pairs of channels, two for each panel.
+one_sums! {
+    plain
+    /// Computes sums of one pixel times pairs of channels.
     ///
     /// # Safety
-    /// As for [`four_pixels`].
-    one_pixel_sums,
-    ["ldr r8, [sp, #20]" "stm r8!, {{r0, r1}}" "str r8, [sp, #20]"],
-    []
+    /// The operands lie as [`Tile`] says; cells are aligned to words.
+    one_pixel_sums
+}
+
+four_codes! {
+    joined
+    /// Computes codes of four pixels times pairs of channels from joined weights.
+    ///
+    /// # Safety
+    /// The operands lie as [`Tile`] says; cells are aligned to words.
+    joined_four_pixels
+}
+
+four_sums! {
+    joined
+    /// Computes sums of four pixels times pairs of channels from joined weights.
+    ///
+    /// # Safety
+    /// The operands lie as [`Tile`] says; cells are aligned to words.
+    joined_four_pixel_sums
+}
+
+one_codes! {
+    joined
+    /// Computes codes of one pixel times pairs of channels from joined weights.
+    ///
+    /// # Safety
+    /// The operands lie as [`Tile`] says; cells are aligned to words.
+    joined_one_pixel
+}
+
+one_sums! {
+    joined
+    /// Computes sums of one pixel times pairs of channels from joined weights.
+    ///
+    /// # Safety
+    /// The operands lie as [`Tile`] says; cells are aligned to words.
+    joined_one_pixel_sums
 }
 
 /// Widens the cells of four rows, `stride` bytes apart, `fours` times four of each: places 0 and 2
@@ -397,7 +519,6 @@ one! {
 /// # Safety
 /// Rows and cells are that long; cells are aligned to words; `fours` is not 0.
 #[unsafe(naked)]
-#[cfg_attr(target_os = "linux", instruction_set(arm::t32))]
 pub(super) unsafe extern "C" fn widen_four(
     rows: *const i8,
     stride: usize,
@@ -438,7 +559,6 @@ pub(super) unsafe extern "C" fn widen_four(
 /// # Safety
 /// As for [`widen_four`].
 #[unsafe(naked)]
-#[cfg_attr(target_os = "linux", instruction_set(arm::t32))]
 pub(super) unsafe extern "C" fn widen_one(row: *const i8, cells: *mut u32, fours: usize) {
     naked_asm!(
         "push {{r4, lr}}",
