@@ -127,16 +127,19 @@ impl<'a, 'w> Task<'a, 'w> {
 
     /// Computes weights, biases and held-out scores.
     fn solve(&mut self, recipe: &Recipe) -> Fit {
+        if matches!(recipe.kind, HeadKind::Softmax | HeadKind::Auto) {
+            self.work.importance.fill(1.0);
+            return self.scaled(recipe, softmax::fit);
+        }
         self.hold_out(recipe);
         match recipe.kind {
-            HeadKind::Softmax | HeadKind::Auto => return self.scaled(recipe, softmax::fit),
             HeadKind::NearestMean => {
                 nearest_mean::fit(&self.kept, &mut self.work);
             }
             HeadKind::Ridge | HeadKind::Slda => {
                 self.scaled(recipe, |k, _, s, w| gram::weigh(k, s, w))
             }
-            HeadKind::Knn => {}
+            HeadKind::Softmax | HeadKind::Auto | HeadKind::Knn => {}
         }
         CLOSED
     }
@@ -153,9 +156,9 @@ impl<'a, 'w> Task<'a, 'w> {
                 self.scaled(recipe, ridge::fit);
             }
             HeadKind::Slda => self.scaled(recipe, slda::fit),
+            // Held-out scores come with the weights.
             HeadKind::Softmax | HeadKind::Auto => {
-                self.work.importance.fill(1.0);
-                self.scaled(recipe, softmax::cross_validate);
+                self.solve(recipe);
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Nonlinear conjugate gradients (hybrid of Hestenes-Stiefel and Dai-Yuan) with an exact line
-//! search, for objectives whose derivatives along a line are known.
+//! search, for objectives whose derivatives along a line are known. The metric, or preconditioner,
+//! is the objective's.
 
 use crate::head::Fit;
 
@@ -19,10 +20,12 @@ pub(crate) struct Along {
 /// Gradient at the last evaluation.
 #[derive(Clone, Copy)]
 pub(crate) struct Gradient {
-    /// Squared norm of the gradient.
+    /// Squared norm of the gradient in the metric of the objective.
     pub square: f32,
-    /// Product with the previous gradient.
+    /// Product with the previous gradient in that metric.
     pub shared: f32,
+    /// Distance from the optimum, in the measure that the tolerance has.
+    pub residual: f32,
 }
 
 /// Objective to minimize, with its current point and search direction.
@@ -33,22 +36,23 @@ pub(crate) trait Objective {
     /// Measures the gradient that was evaluated last.
     fn measure_gradient(&mut self) -> Gradient;
 
-    /// Sets the direction to the negative gradient plus `conjugate` times the last direction.
+    /// Sets the direction to the negative gradient, raised by the metric, plus `conjugate` times the
+    /// last direction.
     fn turn(&mut self, conjugate: f32);
 
     /// Moves `t` steps along the direction.
     fn go(&mut self, t: f32);
 }
 
-/// Descends to the optimum: to a gradient norm of at most `tolerance`, or as far as rounding
+/// Descends to the optimum: to a residual of at most `tolerance`, or as far as rounding
 /// allows.
 pub(crate) fn descend(objective: &mut impl Objective, tolerance: f32) -> Fit {
     let mut fit = Fit { iterations: 0, converged: false, gradient_norm: 0.0 };
     objective.evaluate(0.0);
-    let mut square = objective.measure_gradient().square;
+    let mut gradient = objective.measure_gradient();
     let mut conjugate = 0.0;
     loop {
-        fit.gradient_norm = libm::sqrtf(square);
+        fit.gradient_norm = gradient.residual;
         fit.converged = fit.gradient_norm <= tolerance;
         if fit.converged || fit.iterations == MAX_ITERATIONS {
             return fit;
@@ -61,14 +65,14 @@ pub(crate) fn descend(objective: &mut impl Objective, tolerance: f32) -> Fit {
             }
             conjugate = 0.0;
             objective.evaluate(0.0);
-            square = objective.measure_gradient().square;
+            gradient = objective.measure_gradient();
             continue;
         };
         fit.iterations += 1;
-        let gradient = objective.measure_gradient();
-        square = gradient.square;
+        gradient = objective.measure_gradient();
+        let Gradient { square, shared, .. } = gradient;
         let change = end - start;
-        conjugate = ((square - gradient.shared) / change).clamp(0.0, square / change);
+        conjugate = ((square - shared) / change).clamp(0.0, square / change);
     }
 }
 

@@ -10,12 +10,13 @@
 
 mod block;
 mod logistic;
+mod metric;
 mod nearest;
 mod normal_equations;
 mod scatter;
 
 pub(in crate::head) use block::{BLOCK, LANES};
-pub(in crate::head) use logistic::{cross_validate, fit as softmax};
+pub(in crate::head) use logistic::fit as softmax;
 pub(in crate::head) use nearest::{class_sums, neighbours};
 pub(in crate::head) use normal_equations::{curve, fit as ridge};
 pub(in crate::head) use scatter::fit as slda;

@@ -34,17 +34,19 @@ pub(crate) const FOLDS: u32 = 5;
 /// Fold number for holding out no sample.
 pub(crate) const NO_FOLD: u32 = u32::MAX;
 
-/// Computes weights and biases.
+/// Computes weights, biases and held-out scores.
 pub(crate) fn fit(kept: &Kept<'_>, recipe: &Recipe, scales: &[f32], work: &mut Work<'_>) -> Fit {
     if scales.len() > kept.dim() {
         return primal::softmax(kept, recipe, scales, work);
     }
     let samples = scales.len();
     let classes = work.bias.len();
-    let Work { weights, bias, scores, importance, columns, gram, square, solver, .. } = work;
+    let Work { weights, bias, scores, held_out, importance, columns, gram, square, solver, .. } =
+        work;
     gram::scaled(gram, scales, square);
     let problem =
         Problem::new(square, &kept.owners[..samples], importance, recipe.inverse_l2, columns);
+    cross_validate(&problem, scores, solver, held_out);
     let mut solver = problem.solver(NO_FOLD, scores, solver);
     let fit = solver.solve();
     solver.biases(bias);
@@ -58,22 +60,15 @@ pub(crate) fn fit(kept: &Kept<'_>, recipe: &Recipe, scales: &[f32], work: &mut W
 
 /// Computes held-out scores by cross-validation in five folds of each class, because softmax
 /// regression has no closed form for leave-one-out. A sample alone in its class is never held out.
-pub(crate) fn cross_validate(
-    kept: &Kept<'_>,
-    recipe: &Recipe,
-    scales: &[f32],
-    work: &mut Work<'_>,
+fn cross_validate(
+    problem: &Problem<'_>,
+    scores: &mut [f32],
+    words: &mut [f32],
+    held_out: &mut [f32],
 ) {
-    if scales.len() > kept.dim() {
-        return primal::cross_validate(kept, recipe, scales, work);
-    }
-    let samples = scales.len();
-    let Work { scores, held_out, importance, columns, gram, square, solver, .. } = work;
-    gram::scaled(gram, scales, square);
-    let problem =
-        Problem::new(square, &kept.owners[..samples], importance, recipe.inverse_l2, columns);
+    let samples = problem.owners.len();
     for fold in 0..FOLDS {
-        let mut solver = problem.solver(fold, scores, solver);
+        let mut solver = problem.solver(fold, scores, words);
         solver.solve();
         for (at, (out, score)) in held_out.iter_mut().zip(&*solver.state.scores).enumerate() {
             if problem.folds[at % samples] == fold || fold == 0 {
@@ -289,7 +284,8 @@ impl Objective for Solver<'_> {
         }
         let square = dot(s.gradient, s.image) + dot(s.bias_gradient, s.bias_gradient);
         s.bias_before.copy_from_slice(s.bias_gradient);
-        Gradient { square: square.max(0.0), shared }
+        let square = square.max(0.0);
+        Gradient { square, shared, residual: libm::sqrtf(square) }
     }
 
     fn turn(&mut self, conjugate: f32) {
