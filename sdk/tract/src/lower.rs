@@ -177,6 +177,8 @@ impl<'g, 'a> Lowering<'g, 'a> {
             return self.wire(name, function, &[input]);
         }
         let op = match unary {
+            // tract-core's comparisons give no numbers.
+            Unary::Step => return self.wire(name, Function::Each(unary), &[input]),
             Unary::Clamp { lo, hi } => return self.clamp(name, input, lo, hi),
             Unary::Sigmoid => nn::sigmoid(),
             Unary::Tanh => math::tanh(),
@@ -185,6 +187,7 @@ impl<'g, 'a> Lowering<'g, 'a> {
             Unary::Sqrt => math::sqrt(),
             Unary::Erf => math::erf(),
             Unary::Abs => math::abs(),
+            Unary::Log => math::ln(),
             Unary::LeakyRelu { slope } => nn::leaky_relu(slope),
             Unary::Power { exponent } => {
                 let exponent = self.constant(&name, &[1, 1, 1, 1], &[exponent])?;

@@ -212,7 +212,7 @@ type Two = fn(f32, f32) -> f32;
 fn functions_of_one_and_two_values() {
     // No value is zero: the quotients stay finite.
     let x = wave(24, 0.1).iter().map(|v| 4.0 * v).collect::<Vec<_>>();
-    let cases: [(Unary, One); 8] = [
+    let cases: [(Unary, One); 9] = [
         (Unary::Clamp { lo: -0.5, hi: 2.0 }, |v| v.clamp(-0.5, 2.0)),
         (Unary::Clamp { lo: 0.0, hi: f32::INFINITY }, |v| v.max(0.0)),
         (Unary::Sigmoid, |v| 1.0 / (1.0 + (-v).exp())),
@@ -221,12 +221,19 @@ fn functions_of_one_and_two_values() {
         (Unary::Abs, f32::abs),
         (Unary::Power { exponent: 2.0 }, |v| v * v),
         (Unary::LeakyRelu { slope: 0.1 }, |v| if v < 0.0 { 0.1 * v } else { v }),
+        (Unary::Step, |v| if v > 0.0 { 1.0 } else { 0.0 }),
     ];
     for (unary, function) in cases {
         let mut writer = GraphWriter::new(float(2, 3, 4));
         let id = writer.node("f", Op::Float(FloatOp::Unary(unary)), &[0], float(2, 3, 4)).unwrap();
         close(&run(&writer, id, &x), &x.iter().map(|&v| function(v)).collect::<Vec<_>>());
     }
+    // A logarithm wants values above zero.
+    let mut writer = GraphWriter::new(float(2, 3, 4));
+    let unary = |unary| Op::Float(FloatOp::Unary(unary));
+    let size = writer.node("s", unary(Unary::Abs), &[0], float(2, 3, 4)).unwrap();
+    let log = writer.node("l", unary(Unary::Log), &[size], float(2, 3, 4)).unwrap();
+    close(&run(&writer, log, &x), &x.iter().map(|v| v.abs().ln()).collect::<Vec<_>>());
     let constant = [0.5, -2.0, 3.0, 1.0];
     let cases: [(Binary, Two); 6] = [
         (Binary::Add, |a, b| a + b),

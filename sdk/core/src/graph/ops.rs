@@ -351,6 +351,10 @@ pub enum Unary {
         /// Exponent.
         exponent: f32,
     },
+    /// Natural logarithm; defined for `x` above zero.
+    Log,
+    /// One for `x` above zero, else zero.
+    Step,
 }
 
 /// Function of two values.

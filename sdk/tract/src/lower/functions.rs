@@ -33,6 +33,8 @@ impl Function {
                 | Unary::Erf
                 | Unary::LeakyRelu { .. }
                 | Unary::Power { .. }
+                | Unary::Log
+                | Unary::Step
         );
         differs.then_some(Self::Each(unary))
     }
@@ -92,6 +94,8 @@ impl NullaryFnOnce for Each<'_> {
             Unary::Tanh => values.for_each(|v| *v = libm::tanhf(*v)),
             Unary::Erf => values.for_each(|v| *v = libm::erff(*v)),
             Unary::Power { exponent } => values.for_each(|v| *v = libm::powf(*v, exponent)),
+            Unary::Log => values.for_each(|v| *v = libm::logf(*v)),
+            Unary::Step => values.for_each(|v| *v = f32::from(u8::from(*v > 0.0))),
             other => unreachable!("{other:?} is tract-core's"),
         }
     }
@@ -189,6 +193,8 @@ mod tests {
         assert!(each(Unary::Exp, &[f32::NAN])[0].is_nan());
         assert_eq!(each(Unary::LeakyRelu { slope: 0.5 }, &[-3.0, 3.0]), [-1.5, 3.0]);
         assert_eq!(each(Unary::Power { exponent: 2.0 }, &[3.0]), [9.0]);
+        assert_eq!(each(Unary::Log, &[1.0, 0.0]), [0.0, f32::NEG_INFINITY]);
+        assert_eq!(each(Unary::Step, &[-1.0, 0.0, 1e-30, f32::NAN]), [0.0, 0.0, 1.0, 0.0]);
     }
 
     #[test]
