@@ -16,6 +16,7 @@ use crate::ir::pooling::{Output, Pool};
 use crate::ir::{Model, pooling};
 use crate::sandbox;
 
+mod branches;
 mod check;
 mod constants;
 mod coverage;
@@ -25,9 +26,11 @@ mod ends;
 mod error;
 mod external;
 mod foreign;
+mod functions;
 mod input_description;
 mod input_normalization;
 mod language;
+mod lower;
 mod operations;
 mod prepared;
 mod rewrite;
@@ -172,10 +175,15 @@ impl Source {
         let sha256 = Sha256::digest(bytes).into();
         let mut source = Self { path, sha256, proto, bytes: bytes.len() as u64 };
         check::model(&source.proto).map_err(|refused| source.refused(refused))?;
+        if !source.proto.functions.is_empty() {
+            functions::inline(&mut source.proto).map_err(|reason| source.analyse(reason))?;
+            check::model(&source.proto).map_err(|refused| source.refused(refused))?;
+        }
         source.proto.graph.as_mut().into_iter().for_each(|graph| {
             data_flow::sort(graph);
             rewrite::rewrite(graph);
         });
+        source.branches()?;
         Ok(source)
     }
 
@@ -192,8 +200,18 @@ impl Source {
             })?;
             self.bytes += read;
             rewrite::rewrite(graph);
+            self.branches()?;
         }
         Ok(self)
+    }
+
+    /// Takes the branches that are known; what was in them is checked like the rest.
+    fn branches(&mut self) -> Result<(), ImportError> {
+        if self.graph().node.iter().any(|node| node.op_type == "If") {
+            self.take_branches();
+            check::model(&self.proto).map_err(|refused| self.refused(refused))?;
+        }
+        Ok(())
     }
 
     fn check_external(&self) -> Result<(), ImportError> {
@@ -405,8 +423,11 @@ impl Source {
     ) -> Result<InferenceModel, ImportError> {
         // Parses without a folder, so that tract opens no file. Stated shapes between nodes may
         // come from another version of the model; tract infers them.
-        let parsed =
-            onnx().with_ignore_value_info(true).parse(part, None).map_err(|e| self.tract(&e))?;
+        let lowered = lower::lower(part).map_err(|refused| self.refused(refused))?;
+        let parsed = onnx()
+            .with_ignore_value_info(true)
+            .parse(&lowered, None)
+            .map_err(|e| self.tract(&e))?;
         let mut model = parsed.model;
         let inputs = model.input_outlets().map_err(|e| self.tract(&e))?.to_vec();
         let names: Vec<String> =

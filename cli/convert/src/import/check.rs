@@ -40,7 +40,7 @@ pub(super) struct Refused {
 }
 
 impl Refused {
-    fn node(node: &NodeProto, what: String) -> Self {
+    pub(super) fn node(node: &NodeProto, what: String) -> Self {
         let name = node.output.first().filter(|_| node.name.is_empty()).unwrap_or(&node.name);
         Self { place: format!("node `{}` ({})", shown(name), shown(&node.op_type)), what }
     }

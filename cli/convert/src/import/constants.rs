@@ -9,10 +9,19 @@ pub(super) fn floats(tensor: &Tensor) -> Option<Vec<f32>> {
     Some(cast.try_as_plain_ram().ok()?.as_slice::<f32>().ok()?.to_vec())
 }
 
-/// Returns a kernel in the order O, H, W, I / groups.
+/// Returns a kernel in the order O, H, W, I / groups; one along a single dimension has one row.
 pub(super) fn kernel(tensor: &Tensor, format: KernelFormat, groups: usize) -> Option<Vec<f32>> {
     let values = floats(tensor)?;
-    let shape: [usize; 4] = tensor.shape().try_into().ok()?;
+    let mut lengths = tensor.shape().to_vec();
+    if lengths.len() == 3 {
+        let rows = match format {
+            KernelFormat::OIHW => 2,
+            KernelFormat::OHWI => 1,
+            KernelFormat::HWIO => 0,
+        };
+        lengths.insert(rows, 1);
+    }
+    let shape: [usize; 4] = lengths.try_into().ok()?;
     // Strides of O, H, W, I in the source.
     let [a, b, c, d] = shape;
     let (sizes, strides) = match format {

@@ -160,9 +160,15 @@ impl<'g> Flow<'g> {
         self.depends.get(at).copied().unwrap_or(false)
     }
 
-    /// True if a tensor is, or depends on, an input.
+    /// True if a tensor is, or depends on, an input; scales of codes do not count.
     pub(super) fn is_data(&self, tensor: &str) -> bool {
-        self.inputs.contains(tensor) || self.giver(tensor).is_some_and(|at| self.depends(at))
+        let computed = |at: usize| {
+            let node = self.node(at);
+            let scale = node.op_type == "DynamicQuantizeLinear"
+                && node.output.first().is_none_or(|codes| codes != tensor);
+            self.depends(at) && !scale
+        };
+        self.inputs.contains(tensor) || self.giver(tensor).is_some_and(computed)
     }
 
     /// Returns the tensors that a node reads and that are not constant, each once.

@@ -20,6 +20,17 @@ struct Factor {
     stride: usize,
 }
 
+/// Source of a dimension of a new layout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dimension {
+    /// None: its length is 1.
+    One,
+    /// Dimension of another layout of the same rows, columns and channels.
+    Of(usize),
+    /// Whole axis of the feature map.
+    Axis(usize),
+}
+
 /// Factors of each dimension of the source tensor, outermost first; empty for a dimension of length
 /// 1. Together the factors are the whole feature map.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,8 +39,6 @@ pub(super) struct Layout(Vec<Vec<Factor>>);
 /// Operation that brings a feature map into another layout.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Move {
-    /// No operation: the order is right.
-    Nothing,
     /// Reshape: the order is right, the shape is not.
     Reshape,
     /// Channels outermost.
@@ -122,13 +131,41 @@ impl Layout {
         Some(())
     }
 
-    /// Returns the layout after the lengths of whole axes have changed.
+    /// Returns the layout after the lengths of some axes have changed; `None` if a dimension is a
+    /// part of such an axis, unless nothing is left of it.
     pub fn resized(&self, from: Shape, to: Shape) -> Option<Self> {
-        let dims = (0..self.rank()).map(|dim| {
-            let axis = self.axis_of(dim, from);
-            (axis.is_some() || self.0[dim].is_empty()).then_some(axis)
+        let old = from.dims();
+        let new = to.dims();
+        let mut dims = self.0.clone();
+        for dim in &mut dims {
+            let mut changed = dim.iter().map(|f| f.axis).filter(|&axis| old[axis] != new[axis]);
+            let Some(axis) = changed.next() else { continue };
+            let whole = dim.len() == 1 && dim[0].len == old[axis];
+            let gone = new[axis] == 1 && dim.iter().all(|f| f.axis == axis);
+            if !whole && !gone {
+                return None;
+            }
+            *dim = simplify(vec![Factor { axis, len: new[axis], stride: 1 }]);
+        }
+        Some(Self(dims))
+    }
+
+    /// Returns the layout with dimension `dim` as a whole axis, whatever it was.
+    pub fn with_axis(mut self, dim: usize, axis: usize, shape: Shape) -> Self {
+        self.0[dim] = simplify(vec![Factor { axis, len: shape.dims()[axis], stride: 1 }]);
+        self
+    }
+
+    /// Returns a layout whose dimensions are those of this one, in another order, or whole axes.
+    pub fn arranged(&self, shape: Shape, dims: &[Dimension]) -> Self {
+        let dims = dims.iter().map(|dim| match *dim {
+            Dimension::One => Vec::new(),
+            Dimension::Of(dim) => self.0[dim].clone(),
+            Dimension::Axis(axis) => {
+                simplify(vec![Factor { axis, len: shape.dims()[axis], stride: 1 }])
+            }
         });
-        Some(Self::new(to, &dims.collect::<Option<Vec<_>>>()?))
+        Self(dims.collect())
     }
 
     /// True if `other` has each dimension in the same place, or with length 1.
@@ -137,9 +174,9 @@ impl Layout {
             && self.0.iter().zip(&other.0).all(|(a, b)| a == b || b.is_empty())
     }
 
-    /// Returns the feature map with the dimensions of three groups as its axes, and the operation
-    /// that makes it.
-    pub fn gather(&self, shape: Shape, groups: [&[usize]; 3]) -> Option<(Move, Shape, Self)> {
+    /// Returns the feature map with the dimensions of three groups as its axes, and the operations
+    /// that make it.
+    pub fn gather(&self, shape: Shape, groups: [&[usize]; 3]) -> Option<(Vec<Move>, Shape, Self)> {
         let lengths = groups.map(|group| group.iter().map(|&d| self.len(d)).product::<usize>());
         let [h, w, c] = lengths.map(|length| u32::try_from(length).ok());
         let target = Shape::new(h?, w?, c?)?;
@@ -153,7 +190,7 @@ impl Layout {
         }
         let order: Vec<Factor> =
             groups.concat().into_iter().flat_map(|d| self.0[d].clone()).collect();
-        Some((movement(shape, target, &order)?, target, Self(dims)))
+        Some((movements(shape, target, &order)?, target, Self(dims)))
     }
 
     /// Returns for each value of the source tensor, in its order, the index in the feature map;
@@ -189,44 +226,107 @@ fn simplify(dim: Vec<Factor>) -> Vec<Factor> {
     out
 }
 
-/// Returns the operation from the feature map's order to `order`; `None` if it takes more than four
-/// axes.
-fn movement(shape: Shape, target: Shape, order: &[Factor]) -> Option<Move> {
+/// Values that stay neighbours when they are moved: their place among all such runs, and how many
+/// they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Run {
+    place: usize,
+    len: usize,
+}
+
+/// Returns the operations from the feature map's order to `order`; `None` if a factor is missing.
+fn movements(shape: Shape, target: Shape, order: &[Factor]) -> Option<Vec<Move>> {
     let mut source = order.to_vec();
     source.sort_by_key(|f| (f.axis, usize::MAX - f.stride));
-    // Neighbours that stay neighbours are one axis.
-    let mut runs: Vec<(usize, usize, usize)> = Vec::new();
+    let mut runs = Vec::new();
     for factor in order {
-        let at = source.iter().position(|s| s == factor)?;
-        match runs.last_mut() {
-            Some((first, count, len)) if *first + *count == at => {
-                (*count, *len) = (*count + 1, *len * factor.len)
-            }
-            _ => runs.push((at, 1, factor.len)),
-        }
+        let place = source.iter().position(|s| s == factor)?;
+        runs.push(Run { place, len: factor.len });
     }
-    if runs.len() <= 1 {
-        return Some(if shape == target { Move::Nothing } else { Move::Reshape });
+    let wanted = joined(&runs);
+    if wanted.len() <= 1 {
+        return Some(if shape == target { Vec::new() } else { vec![Move::Reshape] });
     }
     let planes = [shape.c(), shape.h() * shape.w()];
-    let flattens =
-        target.c() == target.elements() && runs.len() == 2 && runs.iter().map(|r| r.2).eq(planes);
+    let flattens = target.c() == target.elements()
+        && wanted.len() == 2
+        && wanted.iter().map(|run| run.len).eq(planes);
     if flattens {
-        return Some(Move::Flatten);
+        return Some(vec![Move::Flatten]);
     }
-    let mut sorted = runs.clone();
-    sorted.sort();
+    let mut now = wanted.clone();
+    now.sort_by_key(|run| run.place);
+    let mut moves = Vec::new();
+    loop {
+        // The runs as they lie now, by the place that each is wanted at.
+        let lying: Vec<usize> =
+            now.iter().map(|run| wanted.iter().position(|w| w == run)).collect::<Option<_>>()?;
+        if let Some(last) = permutation(&now, &lying)? {
+            moves.push(Move::Permute(last));
+            return Some(moves);
+        }
+        moves.push(Move::Permute(first_in_place(&mut now, &lying)?));
+    }
+}
+
+/// Merges runs that are neighbours in both orders.
+fn joined(runs: &[Run]) -> Vec<Run> {
+    let mut whole: Vec<Run> = Vec::new();
+    let mut count = 0;
+    for run in runs {
+        match whole.last_mut() {
+            Some(last) if last.place + count == run.place => {
+                last.len *= run.len;
+                count += 1;
+            }
+            _ => {
+                whole.push(*run);
+                count = 1;
+            }
+        }
+    }
+    whole
+}
+
+/// Returns one permutation of at most four axes to the wanted places, if that is enough.
+fn permutation(now: &[Run], lying: &[usize]) -> Option<Option<Permutation>> {
+    // Neighbours that are wanted as neighbours are one axis.
+    let mut axes: Vec<Run> = Vec::new();
+    for (at, (run, &place)) in now.iter().zip(lying).enumerate() {
+        match axes.last_mut() {
+            Some(last) if lying[at - 1] + 1 == place => last.len *= run.len,
+            _ => axes.push(Run { place, len: run.len }),
+        }
+    }
     let mut dims = [1u32; 4];
-    let mut axes = [0u8, 1, 2, 3];
-    if runs.len() > dims.len() {
-        return None;
+    let mut order = [0u8, 1, 2, 3];
+    if axes.len() > dims.len() {
+        return Some(None);
     }
-    for (k, run) in runs.iter().enumerate() {
-        let from = sorted.iter().position(|s| s == run)?;
-        axes[k] = from as u8;
-        dims[from] = u32::try_from(run.2).ok()?;
+    for (dim, axis) in dims.iter_mut().zip(&axes) {
+        *dim = u32::try_from(axis.len).ok()?;
     }
-    Some(Move::Permute(Permutation { dims, order: axes }))
+    let mut sorted: Vec<usize> = (0..axes.len()).collect();
+    sorted.sort_by_key(|&at| axes[at].place);
+    for (slot, at) in order.iter_mut().zip(sorted) {
+        *slot = at as u8;
+    }
+    Some(Some(Permutation { dims, order }))
+}
+
+/// Moves the first runs that lie elsewhere to their place, and returns the permutation.
+fn first_in_place(now: &mut [Run], lying: &[usize]) -> Option<Permutation> {
+    let to = lying.iter().enumerate().position(|(at, &place)| at != place)?;
+    let from = lying.iter().position(|&place| place == to)?;
+    let follow = (from..lying.len()).take_while(|&at| lying[at] == to + at - from).count();
+    let length = |runs: &[Run]| runs.iter().map(|run| run.len).product::<usize>();
+    let parts = [&now[..to], &now[to..from], &now[from..from + follow], &now[from + follow..]];
+    let mut dims = [1; 4];
+    for (dim, part) in dims.iter_mut().zip(parts) {
+        *dim = u32::try_from(length(part)).ok()?;
+    }
+    now[to..from + follow].rotate_right(follow);
+    Some(Permutation { dims, order: [0, 2, 1, 3] })
 }
 
 #[cfg(test)]
@@ -246,7 +346,7 @@ mod tests {
         layout.reshape(1, 2, &[6]).unwrap();
         assert!(!layout.is_channels_first(shape));
         let (step, target, after) = layout.gather(shape, [&[2], &[3], &[1]]).unwrap();
-        assert_eq!(step, Move::Permute(Permutation { dims: [35, 2, 3, 1], order: [0, 2, 1, 3] }));
+        assert_eq!(step, [Move::Permute(Permutation { dims: [35, 2, 3, 1], order: [0, 2, 1, 3] })]);
         assert_eq!(target, shape);
         assert!(after.is_channels_first(shape));
     }
@@ -257,9 +357,9 @@ mod tests {
         layout.swap_in(1, 3);
         assert_eq!(layout.axis_of(3, shape), Some(CHANNELS));
         layout.swap_in(3, 1);
-        assert_eq!(layout.gather(shape, [&[2], &[3], &[1]]).unwrap().0, Move::Nothing);
+        assert_eq!(layout.gather(shape, [&[2], &[3], &[1]]).unwrap().0, []);
         layout.reshape(1, 3, &[210]).unwrap();
-        assert_eq!(layout.gather(shape, [&[], &[], &[1]]).unwrap().0, Move::Flatten);
+        assert_eq!(layout.gather(shape, [&[], &[], &[1]]).unwrap().0, [Move::Flatten]);
         layout.reshape(1, 1, &[6, 5, 7]).unwrap();
         assert!(layout.is_channels_first(shape));
     }
@@ -279,5 +379,70 @@ mod tests {
         let (_, mut layout) = map();
         assert!(layout.clone().reshape(1, 1, &[4, 2]).is_none());
         assert!(layout.reshape(1, 2, &[10, 3]).is_none());
+    }
+
+    fn permuted(values: &[usize], permutation: &Permutation) -> Vec<usize> {
+        let dims = permutation.dims.map(|d| d as usize);
+        let mut strides = [1; 4];
+        for axis in (0..3).rev() {
+            strides[axis] = strides[axis + 1] * dims[axis + 1];
+        }
+        let mut out = vec![0];
+        for axis in permutation.order.map(usize::from) {
+            out = out
+                .iter()
+                .flat_map(|&at| (0..dims[axis]).map(move |i| at + i * strides[axis]))
+                .collect();
+        }
+        out.into_iter().map(|at| values[at]).collect()
+    }
+
+    /// Tests every order of five and six parts: pixel shuffles, windows of attention, heads.
+    #[test]
+    fn many_parts_are_moved_in_steps() {
+        let shape = Shape::new(6, 10, 12).unwrap();
+        let layout = Layout::channels_first(shape, 4);
+        for (parts, lengths) in [(5, vec![4, 3, 2, 3, 10]), (6, vec![2, 2, 3, 2, 3, 10])] {
+            let mut split = layout.clone();
+            split.reshape(1, 3, &lengths).unwrap();
+            let mut order: Vec<usize> = (1..=parts).collect();
+            for _ in 0..(1..=parts).product::<usize>() {
+                next_order(&mut order);
+                let (moves, target, after) = split.gather(shape, [&[], &order, &[]]).unwrap();
+                let mut values: Vec<usize> = (0..shape.elements()).collect();
+                for step in &moves {
+                    match step {
+                        Move::Permute(permutation) => values = permuted(&values, permutation),
+                        Move::Reshape => {}
+                        Move::Flatten => panic!("no flattening into columns"),
+                    }
+                }
+                assert!(moves.len() < parts, "{order:?}: {moves:?}");
+                let found = after.places(target, |_| true).into_iter().map(|at| values[at]);
+                assert!(found.eq(split.places(shape, |_| true)), "{order:?}: {moves:?}");
+            }
+        }
+    }
+
+    /// Puts a list into the next order.
+    fn next_order(list: &mut [usize]) {
+        let Some(at) = (1..list.len()).rev().find(|&at| list[at - 1] < list[at]) else {
+            return list.reverse();
+        };
+        let other = (at..list.len()).rev().find(|&other| list[other] > list[at - 1]).unwrap();
+        list.swap(at - 1, other);
+        list[at..].reverse();
+    }
+
+    #[test]
+    fn axes_change_beside_parts_of_others() {
+        let shape = Shape::new(5, 7, 6).unwrap();
+        let mut layout = Layout::channels_first(shape, 4);
+        layout.reshape(1, 1, &[2, 3]).unwrap();
+        let wide = Shape::new(5, 9, 6).unwrap();
+        assert_eq!(layout.resized(shape, wide).unwrap().len(4), 9);
+        assert!(layout.resized(shape, Shape::new(5, 7, 8).unwrap()).is_none());
+        let gone = layout.resized(shape, Shape::new(5, 7, 1).unwrap()).unwrap();
+        assert_eq!([gone.len(1), gone.len(2), gone.len(3)], [1, 1, 5]);
     }
 }

@@ -2,6 +2,8 @@
 
 use tract_onnx::pb::NodeProto;
 
+use super::lower::is_lowered;
+
 /// ONNX operations that tract can analyse and that cost no more than their results: no loops,
 /// branches, random numbers, trees, signals or recurrence.
 ///
@@ -24,10 +26,12 @@ const ALLOWED: &str = "\
     Sin Sinh Size SkipLayerNormalization Slice Softmax Softplus Softsign SpaceToDepth Split Sqrt \
     Squeeze Sub Sum Swish Tan Tanh ThresholdedRelu Tile TopK Transpose Trilu Unsqueeze Where Xor";
 
-/// True if a node may be passed to tract: its operation is known, and it has no subgraph.
+/// True if a node may be passed to tract, or is lowered to such ones: its operation is known, and it
+/// has no subgraph.
 pub(super) fn is_allowed(node: &NodeProto) -> bool {
     let nested = node.attribute.iter().any(|a| a.g.is_some() || !a.graphs.is_empty());
-    !nested && ALLOWED.split(' ').any(|name| name == node.op_type)
+    let known = ALLOWED.split(' ').any(|name| name == node.op_type);
+    !nested && (known || is_lowered(&node.op_type))
 }
 
 #[cfg(test)]

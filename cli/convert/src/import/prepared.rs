@@ -3,7 +3,7 @@
 use tract_onnx::pb::{GraphProto, NodeProto};
 
 use super::check::Known;
-use super::data_flow::Flow;
+use super::lower::is_lowered;
 
 /// Model that was prepared for something else.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,47 +14,18 @@ pub(super) struct Prepared {
     pub instead: &'static str,
 }
 
-/// Quantized operations, of ONNX and of onnxruntime.
-const QUANTIZED: [&str; 13] = [
-    "QuantizeLinear",
-    "DequantizeLinear",
-    "DynamicQuantizeLinear",
-    "ConvInteger",
-    "MatMulInteger",
-    "QGemm",
-    "QAttention",
-    "QEmbedLayerNormalization",
-    "DynamicQuantizeMatMul",
-    "DynamicQuantizeLSTM",
-    "MatMulIntegerToFloat",
-    "MatMulNBits",
-    "MatMulBnb4",
-];
+/// Quantized operations of onnxruntime that are not lowered.
+const QUANTIZED: [&str; 4] =
+    ["QAttention", "QEmbedLayerNormalization", "DynamicQuantizeLSTM", "MatMulBnb4"];
 
-/// Fused operations of onnxruntime's optimizer.
-const FUSED: [&str; 7] = [
-    "FusedConv",
-    "FusedGemm",
-    "FusedMatMul",
-    "FusedMatMulActivation",
-    "ReorderInput",
-    "ReorderOutput",
-    "NhwcFusedConv",
-];
+/// Operations of onnxruntime's optimizer whose weights are in an order of one processor.
+const FUSED: [&str; 4] =
+    ["ReorderInput", "ReorderOutput", "NhwcFusedConv", "FusedMatMulActivation"];
 
 /// Returns the preparation of the needed nodes that prevents a conversion, if there is one.
 pub(super) fn look(graph: &GraphProto, needed: &[bool]) -> Option<Prepared> {
-    let flow = Flow::of(graph);
-    // Quantized weights are dequantized before any computation with them.
-    let nodes: Vec<&NodeProto> = graph
-        .node
-        .iter()
-        .enumerate()
-        .filter(|(at, node)| {
-            needed[*at] && (node.op_type != "DequantizeLinear" || flow.depends(*at))
-        })
-        .map(|(_, node)| node)
-        .collect();
+    let nodes: Vec<&NodeProto> =
+        graph.node.iter().zip(needed).filter(|(_, needed)| **needed).map(|(n, _)| n).collect();
     if let Some(node) = nodes.iter().find(|node| is_quantized(node)) {
         return Some(Prepared {
             what: format!("quantized already ({})", shown(node)),
@@ -75,7 +46,8 @@ pub(super) fn look(graph: &GraphProto, needed: &[bool]) -> Option<Prepared> {
 }
 
 fn is_quantized(node: &NodeProto) -> bool {
-    QUANTIZED.contains(&&*node.op_type) || node.op_type.starts_with("QLinear")
+    let op = node.op_type.as_str();
+    QUANTIZED.contains(&op) || (op.starts_with("QLinear") && !is_lowered(op))
 }
 
 fn is_fused(node: &NodeProto) -> bool {
@@ -125,12 +97,12 @@ mod tests {
     fn what_was_done_to_a_model_is_said_with_the_first_node() {
         let said = |nodes: Vec<NodeProto>| found(nodes).unwrap();
         assert_eq!(
-            said(vec![node("Relu", "r"), node("QLinearConv", "q")]),
-            "quantized already (QLinearConv `q`)"
+            said(vec![node("Relu", "r"), node("QLinearConv", "q"), node("QLinearWhere", "w")]),
+            "quantized already (QLinearWhere `w`)"
         );
         assert_eq!(
-            said(vec![node("FusedConv", "f")]),
-            "saved by onnxruntime's optimizer (FusedConv `f`)"
+            said(vec![node("FusedConv", "f"), node("ReorderInput", "r")]),
+            "saved by onnxruntime's optimizer (ReorderInput `r`)"
         );
         let mut norm = node("BatchNormalization", "n");
         let mode =

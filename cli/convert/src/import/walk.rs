@@ -14,10 +14,11 @@ use tract_onnx::tract_core::ops::array::{
 use tract_onnx::tract_core::ops::binary::TypedBinOp;
 use tract_onnx::tract_core::ops::cast::Cast;
 use tract_onnx::tract_core::ops::change_axes::AxisOp;
-use tract_onnx::tract_core::ops::cnn::{Conv, MaxPool, SumPool};
+use tract_onnx::tract_core::ops::cnn::{Conv, Deconv, MaxPool, SumPool};
 use tract_onnx::tract_core::ops::einsum::EinSum;
 use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
 use tract_onnx::tract_core::ops::konst::Const;
+use tract_onnx::tract_core::ops::logic::Iff;
 use tract_onnx::tract_core::ops::nn::{Reduce, Softmax};
 use tract_onnx::tract_core::ops::source::TypedSource;
 use tract_onnx_opl::lrn::Lrn;
@@ -28,10 +29,14 @@ use super::text_inputs::TextSource;
 use crate::ir::pooling::Output;
 use crate::ir::{LayerId, LayerOp, Model};
 
+mod choices;
 mod pointwise;
 mod product;
+mod reductions;
+mod resampling;
 mod shapes;
 mod tokens;
+mod transposed;
 mod windows;
 
 /// Node that cannot be imported.
@@ -192,6 +197,12 @@ impl Walk<'_> {
         if let Some(axis) = node.op_as::<AxisOp>() {
             return self.axis(node, axis);
         }
+        if let Some(deconv) = node.op_as::<Deconv>() {
+            return self.transposed(node, deconv);
+        }
+        if node.op_is::<Iff>() {
+            return self.choice(node);
+        }
         self.rest(node)
     }
 
@@ -220,15 +231,12 @@ impl Walk<'_> {
         if let Some(lrn) = node.op_as::<Lrn>() {
             return self.local_response(node, lrn);
         }
-        let same_shape = node.op_is::<MultiBroadcastTo>()
-            && self
-                .source
-                .outlet_fact(node.inputs[0])
-                .is_ok_and(|f| f.shape == node.outputs[0].fact.shape);
+        if node.op_is::<MultiBroadcastTo>() {
+            return self.repeated(node);
+        }
         let name = node.op.name();
-        let passes = same_shape
-            || node.op_is::<Cast>()
-            || ["Dropout", "Identity"].iter().any(|n| name.starts_with(n));
+        let passes =
+            node.op_is::<Cast>() || ["Dropout", "Identity"].iter().any(|n| name.starts_with(n));
         if passes { self.input(node, 0) } else { Err(String::new()) }
     }
 
@@ -264,26 +272,28 @@ impl Walk<'_> {
     /// Moves dimensions of the source tensor to the axes of a feature map.
     fn gather(&mut self, node: &TypedNode, map: &Map, groups: [&[usize]; 3]) -> Step {
         let from = self.shape_of(map);
-        let (movement, shape, layout) =
-            map.layout.gather(from, groups).ok_or("of such an order")?;
-        let op = match movement {
-            Move::Nothing => return Ok(Map { id: map.id, layout }),
-            Move::Reshape => LayerOp::Reshape,
-            Move::Flatten => LayerOp::Flatten,
-            Move::Permute(permutation) => LayerOp::Permute(permutation),
-        };
-        let id = self.model.push(format!("{}.order", self.name(node)), op, vec![map.id], shape);
+        let (moves, shape, layout) = map.layout.gather(from, groups).ok_or("of such an order")?;
+        let mut id = map.id;
+        for movement in moves {
+            let op = match movement {
+                Move::Reshape => LayerOp::Reshape,
+                Move::Flatten => LayerOp::Flatten,
+                Move::Permute(permutation) => LayerOp::Permute(permutation),
+            };
+            id = self.model.push(format!("{}.order", self.name(node)), op, vec![id], shape);
+        }
         Ok(Map { id, layout })
     }
 
     /// Returns an input in the layout 1, C, H, W.
     fn channels_first(&mut self, node: &TypedNode, index: usize) -> Step {
         let map = self.input(node, index)?;
-        if map.layout.is_channels_first(self.shape_of(&map)) {
+        if map.layout.rank() == 4 && map.layout.is_channels_first(self.shape_of(&map)) {
             return Ok(map);
         }
         match map.layout.rank() {
             4 if map.layout.len(0) == 1 => self.gather(node, &map, [&[2], &[3], &[1]]),
+            3 if map.layout.len(0) == 1 => self.gather(node, &map, [&[], &[2], &[1]]),
             rank => Err(format!("of a tensor of rank {rank}")),
         }
     }

@@ -26,6 +26,16 @@ impl Expr {
         Self::Constant(Binary::Mul, -1.0, Box::new(Self::Input))
     }
 
+    /// Returns 1 for `x` above zero, else 0.
+    pub fn step() -> Self {
+        Self::Unary(Unary::Step, Self::x())
+    }
+
+    /// Returns `1 - x`: the contrary of 0 or 1.
+    pub fn no() -> Self {
+        Self::Constant(Binary::Add, 1.0, Box::new(Self::minus()))
+    }
+
     /// Returns `x`, boxed as an operand.
     pub(crate) fn x() -> Box<Self> {
         Box::new(Self::Input)
@@ -113,6 +123,8 @@ fn unary(op: Unary, x: f64) -> f64 {
             }
         }
         Unary::Power { exponent } => libm::pow(x, exponent.into()),
+        Unary::Log => libm::log(x),
+        Unary::Step => f64::from(u8::from(x > 0.0)),
         other => unreachable!("{other:?} is not imported"),
     }
 }

@@ -108,7 +108,9 @@ fn window(node: &NodeProto) -> Result<(), Refused> {
 
 /// Checks a convolution's attributes against its weights.
 pub(super) fn check_with_weights(node: &NodeProto, known: &Known<'_>) -> Result<(), Refused> {
-    if !["Conv", "ConvTranspose", "ConvInteger", "QLinearConv"].contains(&node.op_type.as_str()) {
+    if !["Conv", "ConvTranspose", "ConvInteger", "QLinearConv", "FusedConv"]
+        .contains(&node.op_type.as_str())
+    {
         return Ok(());
     }
     let at = if node.op_type == "QLinearConv" { 3 } else { 1 };

@@ -21,7 +21,7 @@ pub(super) enum Kind {
 
 const MOVES: &str = "\
     Identity Dropout Cast CastLike Reshape Flatten Squeeze Unsqueeze Transpose Slice Split Gather Expand Tile \
-    Pad Add Sub Mul Div Sum Mean Max Min Concat Neg Abs Reciprocal Where QuantizeLinear DequantizeLinear Resize \
+    Pad Add Sub Mul Div Sum Mean Max Min Concat Neg Abs Reciprocal Where QuantizeLinear DequantizeLinear DynamicQuantizeLinear Resize \
     Upsample DepthToSpace SpaceToDepth ReduceL2 ReduceSumSquare";
 
 const SQUASHES: &str = "\

@@ -21,7 +21,14 @@ impl Walk<'_> {
             "Sqrt" => Expr::Unary(Unary::Sqrt, Expr::x()),
             "Erf" => Expr::Unary(Unary::Erf, Expr::x()),
             "Abs" => Expr::Unary(Unary::Abs, Expr::x()),
-            "Neg" => Expr::Constant(Binary::Mul, -1.0, Expr::x()),
+            "Neg" => Expr::minus(),
+            "Ln" => Expr::Unary(Unary::Log, Expr::x()),
+            "Sign" => Expr::Binary(
+                Binary::Sub,
+                Box::new(Expr::step()),
+                Box::new(Expr::step().of(&Expr::minus())),
+            ),
+            "Not" => Expr::no(),
             "Recip" => Expr::power(-1.0),
             "Rsqrt" => Expr::power(-0.5),
             "Square" => Expr::Binary(Binary::Mul, Expr::x(), Expr::x()),
@@ -45,7 +52,7 @@ impl Walk<'_> {
         Ok(self.function(node, expr, &input))
     }
 
-    fn function(&mut self, node: &TypedNode, expr: Expr, input: &Map) -> Map {
+    pub(super) fn function(&mut self, node: &TypedNode, expr: Expr, input: &Map) -> Map {
         self.push(node, LayerOp::Function(expr), &[input], self.shape_of(input))
     }
 
@@ -57,11 +64,21 @@ impl Walk<'_> {
             "Div" => Binary::Div,
             "Max" => Binary::Max,
             "Min" => Binary::Min,
+            "And" => Binary::Mul,
+            "Or" => Binary::Max,
             "Pow" => return self.pow(node),
-            _ => return Err(String::new()),
+            _ => return self.comparison(node, name),
         };
+        self.of_two(node, op)
+    }
+
+    /// Imports an operation of the first two inputs, of which one may be a constant.
+    pub(super) fn of_two(&mut self, node: &TypedNode, op: Binary) -> Step {
         match [self.constant(node, 0), self.constant(node, 1)] {
-            [None, None] => self.two_maps(node, op),
+            [None, None] => {
+                let maps = [self.input(node, 0)?, self.input(node, 1)?];
+                self.two_maps(node, op, maps)
+            }
             [None, Some(constant)] => {
                 let input = self.input(node, 0)?;
                 self.with_constant(node, op, &input, &constant)
@@ -86,20 +103,14 @@ impl Walk<'_> {
         Ok(self.function(node, Expr::raised(exponent), &input))
     }
 
-    fn two_maps(&mut self, node: &TypedNode, op: Binary) -> Step {
-        let mut a = self.input(node, 0)?;
-        let mut b = self.input(node, 1)?;
+    pub(super) fn two_maps(&mut self, node: &TypedNode, op: Binary, [a, b]: [Map; 2]) -> Step {
+        let mut a = a;
+        let mut b = b;
         if a.layout.rank() != b.layout.rank() {
             return Err("of tensors of two ranks".to_string());
         }
         if !a.layout.covers(&b.layout) && !b.layout.covers(&a.layout) {
-            // Concatenates the dimensions of both in a common order.
-            let rank = a.layout.rank();
-            let dims: Vec<usize> = (0..rank).collect();
-            let (rows, last) = dims.split_at(rank.saturating_sub(2));
-            let (columns, channels) = last.split_at(last.len().min(1));
-            a = self.gather(node, &a, [rows, columns, channels])?;
-            b = self.gather(node, &b, [rows, columns, channels])?;
+            [a, b] = self.in_common(node, a, b)?;
         }
         if a.layout.covers(&b.layout) {
             return Ok(self.push(node, LayerOp::Binary(op), &[&a, &b], self.shape_of(&a)));
@@ -122,7 +133,32 @@ impl Walk<'_> {
         Ok(self.push(node, LayerOp::Binary(commuted(op)), &[&b, &a], self.shape_of(&b)))
     }
 
-    fn with_constant(
+    /// Brings two feature maps into a common order: the dimensions of both are the rows, those of
+    /// one alone the channels, over which the other is repeated.
+    fn in_common(&mut self, node: &TypedNode, a: Map, b: Map) -> Step<[Map; 2]> {
+        let rank = a.layout.rank();
+        let long = |map: &Map, dim: &usize| map.layout.len(*dim) > 1;
+        let only_a: Vec<usize> = (0..rank).filter(|d| long(&a, d) && !long(&b, d)).collect();
+        let only_b: Vec<usize> = (0..rank).filter(|d| long(&b, d) && !long(&a, d)).collect();
+        let mut b = b;
+        if !only_a.is_empty() && !only_b.is_empty() {
+            for &dim in &only_a {
+                b = self.along(node, &b, dim, vec![1.0; a.layout.len(dim)])?;
+            }
+        }
+        let both: Vec<usize> = (0..rank).filter(|d| long(&a, d) == long(&b, d)).collect();
+        let others: Vec<usize> = (0..rank).filter(|d| !both.contains(d)).collect();
+        if others.is_empty() {
+            let (rows, last) = both.split_at(rank.saturating_sub(2));
+            let (columns, channels) = last.split_at(last.len().min(1));
+            let a = self.gather(node, &a, [rows, columns, channels])?;
+            return Ok([a, self.gather(node, &b, [rows, columns, channels])?]);
+        }
+        let a = self.gather(node, &a, [&both, &[], &others])?;
+        Ok([a, self.gather(node, &b, [&both, &[], &others])?])
+    }
+
+    pub(super) fn with_constant(
         &mut self,
         node: &TypedNode,
         op: Binary,

@@ -7,7 +7,7 @@ use tract_onnx::tract_core::ops::einsum::EinSum;
 
 use super::{Map, Step, Walk, dims, shape};
 use crate::import::constants::floats;
-use crate::import::dimension_order::{CHANNELS, Layout, Move};
+use crate::import::dimension_order::{CHANNELS, Dimension, Layout};
 use crate::ir::{self, LayerOp};
 
 /// Axes of a product by role: dimension in each operand and in the result.
@@ -120,44 +120,19 @@ impl Walk<'_> {
         let to = shape(from.h(), from.w(), channels)?;
         let op = ir::Conv { window: Window::POINT, groups: 1, weights, bias: vec![0.0; channels] };
         let id = self.model.push(self.name(node), LayerOp::Conv(op), vec![input.id], to);
-        // Sources of the result's dimensions; the new one is the channels.
-        let mut kept = vec![None; dims(node)?.len()];
+        // The new dimension is the channels; the others lie where they lay.
+        let mut lying = vec![Dimension::One; dims(node)?.len()];
         let others =
             axes.rows.iter().map(|r| (r[0], r[1])).chain(axes.batch.iter().map(|b| (b[0], b[2])));
         for (a, o) in others {
-            kept[o] = input.layout.axis_of(a, from);
-            if kept[o].is_none() && input.layout.len(a) > 1 {
-                return self.dense_in_order(node, axes, map, matrix);
-            }
+            lying[o] = Dimension::Of(a);
         }
         if let Some([_, o]) =
             axes.columns.iter().find(|c| Some(c[0]) == column).or(axes.columns.first())
         {
-            kept[*o] = Some(CHANNELS);
+            lying[*o] = Dimension::Axis(CHANNELS);
         }
-        Ok(Map { id, layout: Layout::new(to, &kept) })
-    }
-
-    /// Imports like [`Self::dense`] for a feature map whose other dimensions are parts of axes: at
-    /// most two may be longer than 1.
-    fn dense_in_order(
-        &mut self,
-        node: &TypedNode,
-        axes: &Axes,
-        map: &Map,
-        matrix: &Tensor,
-    ) -> Step {
-        let summed: Vec<usize> = axes.summed.iter().map(|s| s[0]).collect();
-        let others: Vec<usize> = (0..map.layout.rank()).filter(|d| !summed.contains(d)).collect();
-        let long: Vec<usize> = others.into_iter().filter(|&d| map.layout.len(d) > 1).collect();
-        let ordered = match (&long[..], &summed[..]) {
-            ([rows], [channels]) => self.gather(node, map, [&[*rows], &[], &[*channels]])?,
-            ([rows, columns], [channels]) => {
-                self.gather(node, map, [&[*rows], &[*columns], &[*channels]])?
-            }
-            _ => return Err("over one axis of several".to_string()),
-        };
-        self.dense(node, axes, &ordered, matrix)
+        Ok(Map { id, layout: input.layout.arranged(to, &lying) })
     }
 
     /// Imports the product of two computed matrices, or of several pairs of them.
@@ -174,7 +149,7 @@ impl Walk<'_> {
         let a = self.gather(node, &a, [&ab, &am, &ak])?;
         // The second operand is used as it is, or transposed.
         let lies = b.layout.gather(self.shape_of(&b), [&bb, &bk, &bn]);
-        let transposed = lies.is_none_or(|(movement, ..)| movement != Move::Nothing);
+        let transposed = lies.is_none_or(|(moves, ..)| !moves.is_empty());
         let b =
             self.gather(node, &b, if transposed { [&bb, &bn, &bk] } else { [&bb, &bk, &bn] })?;
         let left = self.shape_of(&a);

@@ -5,16 +5,17 @@ use offshoot_core::graph::{self, Binary, Window};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::DimLike;
 use tract_onnx::tract_core::ops::array::{Gather, Slice, StridedSlice};
+use tract_onnx::tract_core::ops::binary::TypedBinOp;
 use tract_onnx::tract_core::ops::change_axes::AxisOp;
 use tract_onnx::tract_core::ops::nn::{Softmax, SoftmaxKind};
 
 use super::{Map, Step, Walk, dims, shape};
 use crate::import::constants::floats;
-use crate::import::dimension_order::{CHANNELS, COLUMNS, Layout, ROWS};
+use crate::import::dimension_order::{CHANNELS, COLUMNS, ROWS};
 use crate::ir::{self, LayerOp};
 
-/// Largest number of entries of a selection matrix.
-const PICKED: usize = 1 << 20;
+/// Largest number of entries of a matrix along one dimension.
+const ENTRIES: usize = 1 << 22;
 
 /// Returns a place counted from the front, for one that may be counted from the back.
 fn from_front(at: i64, length: i64) -> i64 {
@@ -82,16 +83,7 @@ impl Walk<'_> {
         let first = self.shape_of(&maps[0]);
         let channels = maps.iter().map(|m| self.shape_of(m).c()).sum();
         let to = shape(first.h(), first.w(), channels)?;
-        let layout = &maps[0].layout;
-        let mut axes = Vec::new();
-        for d in 0..layout.rank() {
-            let axis = if d == dim { Some(CHANNELS) } else { layout.axis_of(d, first) };
-            if axis.is_none() && layout.len(d) > 1 {
-                return Err("over a part of an axis".to_string());
-            }
-            axes.push(axis);
-        }
-        let layout = Layout::new(to, &axes);
+        let layout = maps[0].layout.clone().with_axis(dim, CHANNELS, to);
         let ids = maps.iter().map(|m| m.id).collect();
         let id = self.model.push(self.name(node), LayerOp::Concat, ids, to);
         Ok(Map { id, layout })
@@ -197,25 +189,53 @@ impl Walk<'_> {
         Some(cast.try_as_plain_ram().ok()?.as_slice::<i64>().ok()?.to_vec())
     }
 
-    /// Imports the selection of one place of an axis, or several.
+    /// Imports the selection of one place of an axis, or several, in whatever shape.
     pub(super) fn pick(&mut self, node: &TypedNode, gather: &Gather) -> Step {
         let places = self.whole_numbers(node, 1).ok_or("at computed places")?;
-        let rank = self.constant(node, 1).map_or(0, |t| t.rank());
+        let lengths = self.constant(node, 1).map_or_else(Vec::new, |t| t.shape().to_vec());
         let input = self.input(node, 0)?;
         let length = input.layout.len(gather.axis) as i64;
         let places = places.iter().map(|&p| usize::try_from(from_front(p, length)).ok());
         let places: Option<Vec<usize>> = places.collect();
-        let places =
-            places.filter(|p| rank <= 1 && !p.is_empty()).ok_or("at places of such a shape")?;
+        let places = places.filter(|p| !p.is_empty()).ok_or("at places of such a shape")?;
         let start = places[0];
-        if places.windows(2).any(|w| w[1] != w[0] + 1) {
-            return self.picked(node, &input, gather.axis, &places);
-        }
-        let mut part = self.part(node, &input, gather.axis, start, start + places.len())?;
-        if rank == 0 {
-            part.layout.remove(gather.axis);
+        let in_order = places.windows(2).all(|w| w[1] == w[0] + 1);
+        let mut part = match in_order {
+            true => self.part(node, &input, gather.axis, start, start + places.len())?,
+            false => self.picked(node, &input, gather.axis, &places)?,
+        };
+        match lengths.len() {
+            0 => part.layout.remove(gather.axis),
+            1 => {}
+            _ => {
+                part.layout.reshape(gather.axis, 1, &lengths).ok_or("at places of such a shape")?
+            }
         }
         Ok(part)
+    }
+
+    /// Imports the repetition of a feature map along dimensions of length 1. Operations of two
+    /// tensors repeat by themselves.
+    pub(super) fn repeated(&mut self, node: &TypedNode) -> Step {
+        let mut map = self.input(node, 0)?;
+        let lengths = dims(node)?;
+        let readers = &node.outputs[0].successors;
+        let by_itself = readers.iter().all(|reader| {
+            let reader = self.source.node(reader.node);
+            let other = reader.inputs.iter().find(|i| i.node != node.id);
+            let other = other.and_then(|other| self.source.outlet_fact(*other).ok());
+            let whole = other.is_some_and(|f| f.shape.as_concrete() == Some(&lengths[..]));
+            reader.op_is::<TypedBinOp>() && whole
+        });
+        if by_itself && !readers.is_empty() {
+            return Ok(map);
+        }
+        for (dim, &length) in lengths.iter().enumerate() {
+            if map.layout.len(dim) != length {
+                map = self.along(node, &map, dim, vec![1.0; length])?;
+            }
+        }
+        Ok(map)
     }
 
     /// Imports every n-th place of an axis: for rows and columns a window of one pixel with a
@@ -247,19 +267,35 @@ impl Walk<'_> {
         if places.is_empty() || places.iter().any(|&p| p >= length) {
             return Err("of nothing".to_string());
         }
-        if places.len().saturating_mul(length) > PICKED {
-            return Err(format!("of {} places in such an order", places.len()));
+        let conv = ir::Conv::picking(places, length);
+        self.along(node, input, dim, conv.weights)
+    }
+
+    /// Imports a product along one dimension with a matrix, whose columns are the dimension's
+    /// places.
+    pub(super) fn along(
+        &mut self,
+        node: &TypedNode,
+        input: &Map,
+        dim: usize,
+        weights: Vec<f32>,
+    ) -> Step {
+        let length = input.layout.len(dim);
+        let count = weights.len() / length;
+        if weights.len() > ENTRIES {
+            return Err(format!("of {length} places that become {count}"));
         }
         let input = self.along_channels(node, input, dim)?;
         let from = self.shape_of(&input);
-        let to = shape(from.h(), from.w(), places.len())?;
-        let layout = input.layout.resized(from, to).ok_or("of a part of an axis")?;
-        let conv = LayerOp::Conv(ir::Conv::picking(places, length));
-        let id = self.model.push(self.name(node), conv, vec![input.id], to);
+        let to = shape(from.h(), from.w(), count)?;
+        let layout = input.layout.clone().with_axis(dim, CHANNELS, to);
+        let bias = vec![0.0; count];
+        let conv = ir::Conv { window: Window::POINT, groups: 1, weights, bias };
+        let id = self.model.push(self.name(node), LayerOp::Conv(conv), vec![input.id], to);
         Ok(Map { id, layout })
     }
 
-    fn part(
+    pub(super) fn part(
         &mut self,
         node: &TypedNode,
         input: &Map,
@@ -274,8 +310,7 @@ impl Walk<'_> {
             return Ok(input.clone());
         }
         let mut input = input.clone();
-        let whole = input.layout.resized(self.shape_of(&input), self.shape_of(&input)).is_some();
-        if !whole || input.layout.axis_of(dim, self.shape_of(&input)).is_none() {
+        if input.layout.axis_of(dim, self.shape_of(&input)).is_none() {
             let others: Vec<usize> = (0..input.layout.rank()).filter(|&d| d != dim).collect();
             let (rows, columns) = others.split_at(others.len().saturating_sub(1));
             input = self.gather(node, &input, [rows, columns, &[dim]])?;

@@ -3,16 +3,13 @@
 use offshoot_core::Shape;
 use offshoot_core::graph::{Binary, Window};
 use tract_onnx::prelude::*;
-use tract_onnx::tract_core::ops::array::{Pad, PadMode};
 use tract_onnx::tract_core::ops::cnn::{Conv, MaxPool, PaddingSpec, PoolSpec, SumPool};
-use tract_onnx::tract_core::ops::nn::resize::{CoordTransformer, Interpolator};
-use tract_onnx::tract_core::ops::nn::{DataFormat, Reduce, Reducer};
+use tract_onnx::tract_core::ops::nn::DataFormat;
 use tract_onnx_opl::lrn::Lrn;
-use tract_onnx_opl::resize::{CoordTransform, Nearest, Resize};
 
 use super::{Map, Step, Walk, dims, shape};
 use crate::import::constants::{floats, kernel};
-use crate::import::dimension_order::{CHANNELS, Layout};
+use crate::import::dimension_order::{CHANNELS, COLUMNS, Layout};
 use crate::ir::{self, Expr, LayerOp};
 
 impl Walk<'_> {
@@ -37,24 +34,48 @@ impl Walk<'_> {
 
     /// Returns the window, and the shape of its feature map.
     fn windowed(&self, node: &TypedNode, spec: &PoolSpec, input: &Map) -> Step<(Window, Shape)> {
-        let &[_, c, h, w] = &dims(node)?[..] else {
-            return Err("with a window that is not two-dimensional".to_string());
+        let [c, h, w] = match dims(node)?[..] {
+            [_, c, h, w] => [c, h, w],
+            [_, c, w] => [c, 1, w],
+            _ => return Err("with a window of more than two dimensions".to_string()),
         };
         Ok((window(spec, self.shape_of(input))?, shape(h, w, c)?))
     }
 
-    fn window_layer(&mut self, node: &TypedNode, op: LayerOp, input: &Map, shape: Shape) -> Map {
+    /// Appends a layer with a window, whose input is in rows, columns, channels.
+    pub(super) fn window_layer(
+        &mut self,
+        node: &TypedNode,
+        op: LayerOp,
+        input: &Map,
+        shape: Shape,
+    ) -> Map {
         let id = self.model.push(self.name(node), op, vec![input.id], shape);
-        Map { id, layout: Layout::channels_first(shape, 4) }
+        let layout = match input.layout.rank() {
+            3 => Layout::new(shape, &[None, Some(CHANNELS), Some(COLUMNS)]),
+            rank => Layout::channels_first(shape, rank),
+        };
+        Map { id, layout }
     }
 
     pub(super) fn max_pool(&mut self, node: &TypedNode, pool: &MaxPool) -> Step {
+        if pool.pool_spec.rank() == 3 {
+            let of_window = |window| Ok(LayerOp::MaxPool { window });
+            return self.pool_of_three(node, &pool.pool_spec, &of_window);
+        }
         let input = self.channels_first(node, 0)?;
         let (window, shape) = self.windowed(node, &pool.pool_spec, &input)?;
         Ok(self.window_layer(node, LayerOp::MaxPool { window }, &input, shape))
     }
 
     pub(super) fn sum_pool(&mut self, node: &TypedNode, pool: &SumPool) -> Step {
+        if pool.pool_spec.rank() == 3 {
+            let of_window = |window: Window| match pool.normalize && window.pad == [0; 4] {
+                true => Ok(LayerOp::AveragePool { window, include_pad: true }),
+                false => Err("of three dimensions with padding".to_string()),
+            };
+            return self.pool_of_three(node, &pool.pool_spec, &of_window);
+        }
         let input = self.channels_first(node, 0)?;
         let (window, shape) = self.windowed(node, &pool.pool_spec, &input)?;
         let include_pad = pool.count_include_pad || !pool.normalize;
@@ -66,6 +87,48 @@ impl Walk<'_> {
         let mean =
             self.window_layer(node, LayerOp::AveragePool { window, include_pad }, &input, shape);
         Ok(if pool.normalize { mean } else { self.sum_of(node, mean, window.taps()) })
+    }
+
+    /// Imports a pool over three dimensions whose window is longer than 1 along two of them at most.
+    fn pool_of_three(
+        &mut self,
+        node: &TypedNode,
+        spec: &PoolSpec,
+        of_window: &dyn Fn(Window) -> Step<LayerOp>,
+    ) -> Step {
+        let input = self.input(node, 0)?;
+        let lengths = dims(node)?;
+        let moves =
+            |at: &usize| spec.kernel_shape[*at] > 1 || lengths[at + 2] != input.layout.len(at + 2);
+        let long: Vec<usize> = (0..3).filter(moves).collect();
+        let [rows, columns] = match long[..] {
+            [] => return Ok(input),
+            [one] => [Some(one), None],
+            [one, other] => [Some(one), Some(other)],
+            _ => return Err("with a window of three dimensions".to_string()),
+        };
+        let places: Vec<usize> = (0..3).map(|at| input.layout.len(at + 2)).collect();
+        let pads = spec.computed_padding(&places);
+        let mut window = Window::POINT;
+        let mut to = [1; 2];
+        for (axis, at) in [rows, columns].into_iter().enumerate() {
+            let Some(at) = at else { continue };
+            window.kernel[axis] = side(spec.kernel_shape[at])?;
+            window.stride[axis] = side(spec.stride(at))?;
+            window.dilation[axis] = side(spec.dilation(at))?;
+            window.pad[axis] = side(pads[at].pad_before)?;
+            window.pad[axis + 2] = side(pads[at].pad_after)?;
+            to[axis] = lengths[at + 2];
+        }
+        let dims: Vec<usize> = [rows, columns].into_iter().flatten().map(|at| at + 2).collect();
+        let others: Vec<usize> = (0..5).filter(|d| !dims.contains(d)).collect();
+        let (first, second) = dims.split_at(1);
+        let map = self.gather(node, &input, [first, second, &others])?;
+        let from = self.shape_of(&map);
+        let to = shape(to[0], to[1], from.c())?;
+        let layout = map.layout.resized(from, to).ok_or("of a part of an axis")?;
+        let id = self.model.push(self.name(node), of_window(window)?, vec![map.id], to);
+        Ok(Map { id, layout })
     }
 
     /// Imports a mean whose stated padding counts, while places beyond it that its last windows
@@ -93,59 +156,9 @@ impl Walk<'_> {
         ))
     }
 
-    /// Returns the axes of a feature map that dimensions are.
-    fn axes_of(&self, input: &Map, dims: &[usize]) -> Option<Vec<usize>> {
-        dims.iter().map(|&d| input.layout.axis_of(d, self.shape_of(input))).collect()
-    }
-
-    /// Imports sums and maxima over rows and columns, or over channels.
-    pub(super) fn reduce(&mut self, node: &TypedNode, reduce: &Reduce) -> Step {
-        let mut input = self.input(node, 0)?;
-        let long: Vec<usize> =
-            reduce.axes.iter().copied().filter(|&d| input.layout.len(d) > 1).collect();
-        if let [dim] = long[..]
-            && input.layout.axis_of(dim, self.shape_of(&input)).is_none()
-        {
-            input = self.along_channels(node, &input, dim)?;
-        }
-        if self.axes_of(&input, &long).is_none() {
-            input = self.channels_first(node, 0).map_err(|_| "over such an order")?;
-        }
-        let from = self.shape_of(&input);
-        let axes = self.axes_of(&input, &long).ok_or("over such an order")?;
-        let mut to = from.dims();
-        axes.iter().for_each(|&axis| to[axis] = 1);
-        let to = shape(to[0], to[1], to[2])?;
-        let (op, terms) = if axes.is_empty() {
-            (LayerOp::Reshape, 1)
-        } else if axes == [CHANNELS] {
-            (LayerOp::ChannelMean, from.c())
-        } else if !axes.contains(&CHANNELS) {
-            let spans = shape(from.h() / to.h(), from.w() / to.w(), 1)?;
-            let window = Window::covering(spans).ok_or("over more than 255 rows or columns")?;
-            match reduce.reducer {
-                Reducer::Max => (LayerOp::MaxPool { window }, 1),
-                _ => (LayerOp::AveragePool { window, include_pad: false }, window.taps()),
-            }
-        } else {
-            return Err("over channels and pixels".to_string());
-        };
-        let fits = match reduce.reducer {
-            Reducer::Sum => true,
-            Reducer::Max => !axes.contains(&CHANNELS),
-            _ => false,
-        };
-        if !fits {
-            return Err(format!("over axes {:?}", reduce.axes));
-        }
-        let layout = input.layout.resized(from, to).ok_or("over a part of an axis")?;
-        let id = self.model.push(self.name(node), op, vec![input.id], to);
-        Ok(self.sum_of(node, Map { id, layout }, terms))
-    }
-
     /// Imports a sum as a mean with a factor: tract writes a mean as a sum and a division, which
     /// `fold` merges with the factor.
-    fn sum_of(&mut self, node: &TypedNode, mean: Map, terms: usize) -> Map {
+    pub(super) fn sum_of(&mut self, node: &TypedNode, mean: Map, terms: usize) -> Map {
         let shape = self.shape_of(&mean);
         let op = LayerOp::Scale {
             factors: vec![terms as f32; shape.c()],
@@ -175,63 +188,6 @@ impl Walk<'_> {
         let power = self.push(node, power, &[&sum], shape);
         Ok(self.push(node, LayerOp::Binary(Binary::Mul), &[&input, &power], shape))
     }
-
-    pub(super) fn pad(&mut self, node: &TypedNode, pad: &Pad) -> Step {
-        let input = self.input(node, 0)?;
-        let zero = match &pad.mode {
-            PadMode::Constant(value) => floats(value).is_some_and(|v| v.iter().all(|&x| x == 0.0)),
-            _ => false,
-        };
-        let from = self.shape_of(&input);
-        let mut sides = [0; 4];
-        let mut to = from.dims();
-        for (dim, &(before, after)) in pad.pads.iter().enumerate().filter(|(_, p)| **p != (0, 0)) {
-            let axis = input.layout.axis_of(dim, from).filter(|&axis| zero && axis != CHANNELS);
-            let axis = axis.ok_or("other than with zeros around the map")?;
-            sides[axis] = u8::try_from(before).map_err(|_| "of more than 255")?;
-            sides[axis + 2] = u8::try_from(after).map_err(|_| "of more than 255")?;
-            to[axis] += before + after;
-        }
-        if sides == [0; 4] {
-            return Ok(input);
-        }
-        let to = shape(to[0], to[1], to[2])?;
-        let layout = input.layout.resized(from, to).ok_or("of a part of an axis")?;
-        let id = self.model.push(self.name(node), LayerOp::Pad { pad: sides }, vec![input.id], to);
-        Ok(Map { id, layout })
-    }
-
-    /// Imports nearest neighbour upsampling by integer factors.
-    pub(super) fn resize(&mut self, node: &TypedNode, resize: &Resize) -> Step {
-        use CoordTransform::Plain;
-        use CoordTransformer::{Asymmetric, HalfPixel, PytorchHalfPixel};
-        let input = self.channels_first(node, 0)?;
-        let from = self.shape_of(&input);
-        let &[_, c, h, w] = &dims(node)?[..] else {
-            return Err("of another rank than 4".to_string());
-        };
-        if [h, w, c] == from.dims() {
-            return Ok(input);
-        }
-        let factor = [h / from.h(), w / from.w()];
-        let whole = factor[0] * from.h() == h && factor[1] * from.w() == w && c == from.c();
-        let floors = match (&resize.coord_transformer, resize.nearest) {
-            (Plain(Asymmetric), Nearest::Floor) => true,
-            (Plain(Asymmetric), Nearest::RoundPreferFloor) => factor.iter().all(|&f| f <= 2),
-            (
-                Plain(HalfPixel | PytorchHalfPixel),
-                Nearest::RoundPreferFloor | Nearest::RoundPreferCeil,
-            ) => true,
-            _ => false,
-        };
-        if resize.interpolator != Interpolator::Nearest || !whole || !floors {
-            return Err("other than nearest neighbour by a whole number".to_string());
-        }
-        let [down, across] = factor.map(|f| u8::try_from(f).ok());
-        let factor = [down.ok_or("by more than 255")?, across.ok_or("by more than 255")?];
-        let shape = shape(h, w, c)?;
-        Ok(self.window_layer(node, LayerOp::Upsample { factor }, &input, shape))
-    }
 }
 
 /// Returns the extent of the last windows beyond the stated padding, below and to the right, if
@@ -245,31 +201,34 @@ fn beyond(spec: &PoolSpec, window: &Window) -> Option<[u8; 2]> {
     (beyond != [0; 2]).then_some(beyond)
 }
 
-fn side(v: usize) -> Step<u8> {
+pub(super) fn side(v: usize) -> Step<u8> {
     u8::try_from(v).map_err(|_| format!("with a window with a side of {v}"))
 }
 
-/// Returns a pool's or convolution's window with explicit padding for this input.
+/// Returns a pool's or convolution's window with explicit padding for this input; one along a
+/// single dimension is along the columns.
 fn window(spec: &PoolSpec, input: Shape) -> Result<Window, String> {
-    if !matches!(spec.data_format, DataFormat::NCHW) || spec.rank() != 2 {
-        return Err("with a window that is not two-dimensional over NCHW".to_string());
+    let lengths = [input.h(), input.w()];
+    let first = lengths.len().saturating_sub(spec.rank());
+    if !matches!(spec.data_format, DataFormat::NCHW) || ![1, 2].contains(&spec.rank()) {
+        return Err("with a window of more than two dimensions, or not over NCHW".to_string());
     }
-    let pads = spec.computed_padding(&[input.h(), input.w()]);
+    let pads = spec.computed_padding(&lengths[first..]);
     let mut window = Window::POINT;
-    for (axis, n) in [input.h(), input.w()].into_iter().enumerate() {
-        let kernel = spec.kernel_shape[axis];
-        let stride = spec.stride(axis);
-        let dilation = spec.dilation(axis);
-        let before = pads[axis].pad_before;
-        let out = pads[axis].convoluted;
+    for (at, pad) in pads.iter().enumerate() {
+        let axis = first + at;
+        let kernel = spec.kernel_shape[at];
+        let stride = spec.stride(at);
+        let dilation = spec.dilation(at);
+        let before = pad.pad_before;
         let extent = dilation * kernel.saturating_sub(1) + 1;
         // Padding up to the end of the last window; padding that no window reads is dropped.
-        let after = ((out.saturating_sub(1)) * stride + extent).saturating_sub(n + before);
+        let end = pad.convoluted.saturating_sub(1) * stride + extent;
         window.kernel[axis] = side(kernel)?;
         window.stride[axis] = side(stride)?;
         window.dilation[axis] = side(dilation)?;
         window.pad[axis] = side(before)?;
-        window.pad[axis + 2] = side(after)?;
+        window.pad[axis + 2] = side(end.saturating_sub(lengths[axis] + before))?;
     }
     Ok(window)
 }
