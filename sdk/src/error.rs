@@ -10,6 +10,7 @@ use offshoot_core::head::{
 };
 use offshoot_core::package::PackageError;
 use offshoot_core::preprocess::PreprocessError;
+use offshoot_core::sound::SoundError;
 use offshoot_core::tail::{DeltaError, TuneError};
 use offshoot_core::tokens::TokensError;
 use offshoot_engine::{IsaError, PlanError, RunError};
@@ -69,6 +70,9 @@ pub enum ErrorKind {
     /// Tokens could not be brought to the network's input.
     #[error(transparent)]
     Tokens(#[from] TokensError),
+    /// Samples could not be brought to the network's input.
+    #[error(transparent)]
+    Sound(#[from] SoundError),
     /// A frame for a package that takes text, or tokens for one that takes images.
     #[error("the package takes {takes}")]
     OtherInput {
@@ -222,6 +226,7 @@ from_cause!(
     FrameError,
     PreprocessError,
     TokensError,
+    SoundError,
     UnknownHeadKind,
     HeadError,
     ClassError,

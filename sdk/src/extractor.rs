@@ -13,10 +13,13 @@ use offshoot_engine::{Buffer, Isa, Plan, Step, Team, Value};
 
 use crate::{Error, ErrorKind};
 
+mod ears;
 mod open;
 mod split;
 mod verify;
 
+use ears::Clip;
+pub use ears::Ears;
 use split::Split;
 pub use verify::Verification;
 
@@ -39,6 +42,8 @@ pub struct Extractor {
     unit: Vec<f32>,
     /// Network in two parts, which then run in place of the plan.
     split: Option<Box<Split>>,
+    /// Memory for clips of sound, of a package that takes sound.
+    clip: Option<Box<Clip>>,
 }
 
 /// Storage of the package's bytes.

@@ -19,7 +19,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Modules of the flow: [`Frame`] -> [`Extractor`] -> [`Embedding`] -> [`Head`].
+//! Modules of the flow: [`Frame`] -> [`Extractor`] -> [`Embedding`] -> [`Head`]. Sound comes by way
+//! of [`Ears`].
 //!
 //! # Features
 //! - `tract` (default): float packages and networks that the int8 engine knows only in part.
@@ -48,7 +49,7 @@ pub use activations::Activations;
 #[cfg(feature = "image")]
 pub use error::ImageError;
 pub use error::{Error, ErrorKind};
-pub use extractor::{Extractor, Memory, Stage, Verification};
+pub use extractor::{Ears, Extractor, Memory, Stage, Verification};
 pub use finetune::{FineTuned, Maps, TunedTail};
 pub use head::{Head, NOTHING};
 #[cfg(feature = "image")]
@@ -61,9 +62,10 @@ pub use offshoot_core::head::{
 };
 pub use offshoot_core::package::{Manifest, PackageError, PackageId, Precision};
 pub use offshoot_core::preprocess::PreprocessError;
+pub use offshoot_core::sound::{Level, SoundError};
 pub use offshoot_core::tail::{DeltaError, Evidence, Progress, TuneError, Tuning, Verdict};
 pub use offshoot_core::tokens::TokensError;
-pub use offshoot_core::{Embedding, Frame, Package, PixelFormat, Tokens};
+pub use offshoot_core::{Embedding, Frame, Package, PixelFormat, Sound, Tokens};
 pub use offshoot_engine::{Isa, IsaError, PlanError, RunError};
 #[cfg(feature = "tract")]
 pub use offshoot_tract::TractError;

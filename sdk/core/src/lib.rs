@@ -3,8 +3,8 @@
 //!
 //! Modules in the order an image travels:
 //! [`frame`] -> [`preprocess`] -> ([`package`], [`graph`] executed by `offshoot-engine`)
-//! -> [`embedding`] -> [`head`]. A text comes by way of [`tokens`]; [`tail`] tunes the network's
-//! last layer.
+//! -> [`embedding`] -> [`head`]. A text comes by way of [`tokens`], sound by way of [`sound`];
+//! [`tail`] tunes the network's last layer.
 //!
 //! The crate is `no_std` and allocates nothing; the `alloc` feature adds the writer that
 //! the converter uses.
@@ -34,6 +34,7 @@ mod parts;
 pub mod preprocess;
 pub mod quant;
 pub mod shape;
+pub mod sound;
 pub mod tail;
 pub mod tokens;
 
@@ -44,6 +45,7 @@ pub use package::Package;
 pub use parts::Parts;
 pub use quant::{Multiplier, Quant, Scale};
 pub use shape::Shape;
+pub use sound::Sound;
 pub use tokens::Tokens;
 
 /// The example of that page compiles and runs as a doctest.

@@ -13,6 +13,8 @@ pub const GOLDEN_BYTES: usize = 4 << 20;
 /// Bytes of a text section, nearly all of it the tokenizer: 1.4 MB for GPT-2, 17 MB for large
 /// multilingual models.
 pub const TEXT_BYTES: usize = 32 << 20;
+/// Bytes of a sound section: its window function and the weights of its bands.
+pub const SOUND_BYTES: usize = 64 << 10;
 /// Number of tensors of a graph.
 pub const TENSORS: usize = 4096;
 /// Number of inputs of one node; DenseNet-201 concatenates 49.

@@ -10,7 +10,8 @@ use thiserror::Error;
 use crate::graph::{Graph, GraphError, Tensor, TensorId};
 use crate::limits;
 use crate::parts::Parts;
-use crate::preprocess::{Preprocess, PreprocessError};
+use crate::preprocess::{Channels, Preprocess, PreprocessError, Resize};
+use crate::sound::{Sound, SoundError};
 use crate::tokens::Tokens;
 
 mod extras;
@@ -21,12 +22,15 @@ mod layout;
 mod writer;
 
 pub use extras::{Extras, PartStarts};
-pub use golden::{Golden, GoldenInput, TokenIds};
+use golden::Kind;
+pub use golden::{Golden, GoldenInput, SampleBytes, TokenIds};
 pub use id::PackageId;
 use layout::Sections;
 pub use layout::{LayoutError, Section, VERSION};
 #[cfg(feature = "alloc")]
-pub use writer::{GraphWriter, WriteError, with_packed, write_package, write_text_package};
+pub use writer::{
+    GraphWriter, WriteError, with_packed, write_package, write_sound_package, write_text_package,
+};
 
 /// Precision of a graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -144,6 +148,12 @@ pub enum PackageError {
     /// The text section does not decode, or does not fit the graph's input and its table.
     #[error("the text section cannot be read, or does not fit the network's input")]
     Text,
+    /// The sound section does not decode, or the preprocessing is not that of a grey picture.
+    #[error("the sound section cannot be read, or the network's input is no grey picture")]
+    SoundSection,
+    /// The front end for sound is out of range, or does not fit the network's input.
+    #[error("sound: {0}")]
+    Sound(#[from] SoundError),
 }
 
 /// Weights of an int8 network in the order in which one processor's kernels read them.
@@ -193,6 +203,7 @@ pub struct Package<'a> {
     graph: Graph<'a>,
     goldens: &'a [u8],
     text: Option<Text<'a>>,
+    sound: Option<Sound<'a>>,
     sections: Sections<'a>,
 }
 
@@ -224,12 +235,17 @@ impl<'a> Package<'a> {
             [] => None,
             section => Some(whole(section).ok_or(PackageError::Text)?),
         };
-        let package =
-            Self { manifest, graph, goldens: sections.get(Section::Golden), text, sections };
+        let sound = match sections.get(Section::Sound) {
+            [] => None,
+            section => Some(Sound::decode(section).ok_or(PackageError::SoundSection)?),
+        };
+        let goldens = sections.get(Section::Golden);
+        let package = Self { manifest, graph, goldens, text, sound, sections };
         match &package.text {
             Some(text) => package.check_text(text)?,
             None => package.check_input()?,
         }
+        package.check_sound()?;
         // The last part ends with the embedding.
         if package.manifest.extras.parts.of(package.embedding_dim()).is_none() {
             return Err(PackageError::Parts);
@@ -284,6 +300,19 @@ impl<'a> Package<'a> {
         self.text.as_ref()
     }
 
+    /// Returns the front end for sound; `None` for other input. Behind it the network sees a grey
+    /// picture: a row per frame, a column per band.
+    #[must_use]
+    pub fn sound(&self) -> Option<&Sound<'a>> {
+        self.sound.as_ref()
+    }
+
+    /// Returns the bytes of the front end, see [`Sound::decode`]; empty without one.
+    #[must_use]
+    pub fn sound_section(&self) -> &'a [u8] {
+        self.sections.get(Section::Sound)
+    }
+
     /// Returns the rows of the token table, little-endian floats; empty without a [`Text`].
     #[must_use]
     pub fn token_table(&self) -> &'a [u8] {
@@ -293,9 +322,9 @@ impl<'a> Package<'a> {
     /// Returns the golden vectors: frames or tokens with their expected embeddings.
     pub fn goldens(&self) -> impl Iterator<Item = Golden<'a>> + use<'a> {
         let mut rest = self.goldens;
-        let is_text = self.text.is_some();
+        let kind = self.golden_kind();
         (0..self.manifest.goldens).map_while(move |_| {
-            let (golden, tail) = Golden::decode(rest, is_text)?;
+            let (golden, tail) = Golden::decode(rest, kind)?;
             rest = tail;
             Some(golden)
         })
@@ -341,6 +370,24 @@ impl<'a> Package<'a> {
         if fits { Ok(()) } else { Err(PackageError::Text) }
     }
 
+    /// Checks the front end for sound against the picture behind it.
+    fn check_sound(&self) -> Result<(), PackageError> {
+        let Some(sound) = &self.sound else { return Ok(()) };
+        let picture = &self.manifest.preprocess;
+        if picture.channels != Channels::Gray || picture.resize != Resize::Squash {
+            return Err(PackageError::SoundSection);
+        }
+        Ok(sound.check(picture.height.into(), picture.width.into())?)
+    }
+
+    fn golden_kind(&self) -> Kind {
+        match (&self.text, &self.sound) {
+            (Some(_), _) => Kind::Tokens,
+            (None, Some(_)) => Kind::Samples,
+            (None, None) => Kind::Frame,
+        }
+    }
+
     fn check_precision(&self) -> Result<(), PackageError> {
         let stated = self.manifest.precision;
         let codes = (0..self.graph.tensor_count())
@@ -361,7 +408,7 @@ impl<'a> Package<'a> {
         let mut rest = self.goldens;
         for _ in 0..self.manifest.goldens {
             let (golden, tail) =
-                Golden::decode(rest, self.text.is_some()).ok_or(PackageError::Golden)?;
+                Golden::decode(rest, self.golden_kind()).ok_or(PackageError::Golden)?;
             if golden.output.len() != need || !self.takes(&golden.input) {
                 return Err(PackageError::Golden);
             }
@@ -374,6 +421,10 @@ impl<'a> Package<'a> {
     fn takes(&self, input: &GoldenInput<'_>) -> bool {
         match (input, &self.text) {
             (GoldenInput::Frame { .. }, None) => true,
+            (GoldenInput::Samples(samples), None) => {
+                let frames = self.manifest.preprocess.height.into();
+                self.sound.is_some_and(|sound| sound.window(frames) == samples.iter().len())
+            }
             (GoldenInput::Tokens(ids), Some(text)) => {
                 let places = self.graph.tensor(Graph::INPUT).shape.w();
                 (1..=places).contains(&ids.iter().len())

@@ -41,7 +41,7 @@ fn what_is_written_is_read() {
             package
                 .sections()
                 .map(|(s, _)| s)
-                .eq(Section::ALL.into_iter().filter(|&s| s != Section::Packed))
+                .eq(Section::ALL[..4].iter().copied().chain([Section::Text]))
         );
     });
     assert_eq!(counts, Counts::NONE);

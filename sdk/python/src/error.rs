@@ -95,6 +95,7 @@ fn class(kind: &ErrorKind) -> &'static str {
         ErrorKind::Frame(_)
         | ErrorKind::Preprocess(_)
         | ErrorKind::Tokens(_)
+        | ErrorKind::Sound(_)
         | ErrorKind::OtherInput { .. }
         | ErrorKind::Image(_)
         | ErrorKind::LargeImage { .. }

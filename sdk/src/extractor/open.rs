@@ -14,7 +14,7 @@ use crate::{Error, ErrorKind, Options};
 
 #[cfg(feature = "tract")]
 use super::Input;
-use super::{Backend, Bytes, Extractor, Panels};
+use super::{Backend, Bytes, Clip, Extractor, Panels};
 
 /// Name of a package, for who named a folder.
 const PACKAGE: &str = "a file that ends with .offshoot";
@@ -140,7 +140,9 @@ impl Extractor {
             Element::Float if unit_length => vec![0.0; parts.dim()],
             _ => Vec::new(),
         };
-        Ok(Self { bytes, backend, preprocess, element, parts, id, unit_length, unit, split: None })
+        let split = None;
+        let clip = Clip::new(&bytes, &package).map(Box::new);
+        Ok(Self { bytes, backend, preprocess, element, parts, id, unit_length, unit, split, clip })
     }
 }
 
@@ -182,7 +184,7 @@ fn team(options: &Options) -> io::Result<Option<Team>> {
 }
 
 /// Range of a slice in the file, so that it need not be borrowed.
-fn place(file: &[u8], part: &[u8]) -> Range<usize> {
+pub(super) fn place(file: &[u8], part: &[u8]) -> Range<usize> {
     let start = part.as_ptr().addr() - file.as_ptr().addr();
     start..start + part.len()
 }

@@ -76,6 +76,7 @@ impl Extractor {
                     self.embed(&Frame::rgb(*width, *height, rgb)?)
                 }
                 Input::Tokens(ids) => self.embed_tokens(ids),
+                Input::Samples(samples) => self.embed_window(samples),
             };
             let got: Vec<u8> = embedding?.bytes().collect();
             hash.update(&got);
@@ -94,6 +95,7 @@ struct Owned {
 enum Input {
     Frame { width: u32, height: u32, rgb: Vec<u8> },
     Tokens(Vec<u32>),
+    Samples(Vec<i16>),
 }
 
 impl Owned {
@@ -103,6 +105,7 @@ impl Owned {
                 Input::Frame { width: width.into(), height: height.into(), rgb: rgb.to_vec() }
             }
             GoldenInput::Tokens(ids) => Input::Tokens(ids.iter().collect()),
+            GoldenInput::Samples(samples) => Input::Samples(samples.iter().collect()),
         };
         Self { input, output: golden.output.to_vec() }
     }

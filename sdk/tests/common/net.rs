@@ -1,12 +1,14 @@
 //! Networks of random weights, as a converter would write them.
 
 use offshoot_core::graph::{
-    Affine, Clamp, Element, Int8Op, Op, Permutation, Slice, Tensor, TensorId, Window,
+    Affine, Blob, Clamp, Element, Int8Op, Op, Permutation, Slice, Tensor, TensorId, Window,
 };
 use offshoot_core::package::{
-    Extras, Golden, GoldenInput, GraphWriter, Manifest, PartStarts, Precision, write_package,
+    Extras, Golden, GoldenInput, GraphWriter, Manifest, PackageId, PartStarts, Precision,
+    SampleBytes, write_package, write_sound_package,
 };
 use offshoot_core::preprocess::{Channels, Preprocess, Resize};
+use offshoot_core::sound::Designed;
 use offshoot_core::{Multiplier, Quant, Scale, Shape};
 
 use super::random::Random;
@@ -47,8 +49,18 @@ impl Net {
 
     /// A network for square images.
     pub fn new(side: u16, seed: u64) -> Self {
-        let preprocess = preprocess(side);
-        let quant = Quant::from_range(-2.0, 2.3);
+        Self::of(preprocess(side), Quant::from_range(-2.0, 2.3), seed)
+    }
+
+    /// A network for windows of sound of so many frames, and its front end.
+    pub fn listening(designed: &Designed, frames: u16, seed: u64) -> Self {
+        let preprocess = designed.preprocess(frames);
+        let zero_point = (preprocess.mean[0] - 128.0) as i8;
+        let scale = Scale::new(1.0 / preprocess.std[0]).unwrap();
+        Self::of(preprocess, Quant { scale, zero_point }, seed)
+    }
+
+    fn of(preprocess: Preprocess, quant: Quant, seed: u64) -> Self {
         let input = Tensor { shape: preprocess.shape().unwrap(), element: Element::Int8(quant) };
         let writer = GraphWriter::new(input);
         let tensors = vec![input];
@@ -254,38 +266,79 @@ impl Net {
 
     /// The package; its golden vectors are frames of the input's size with an embedding of zeros.
     pub fn package(mut self, output: TensorId, goldens: u8) -> Vec<u8> {
-        let preprocess = self.preprocess;
-        let input = self.tensors[0];
-        let quant = input.element.quant().unwrap();
-        let table: Vec<i8> = (0..preprocess.channels.count())
-            .flat_map(|channel| (0..=255).map(move |value| preprocess.code(channel, value, quant)))
-            .collect();
-        let input_table = self.writer.codes(&table).unwrap();
-        let width = preprocess.width;
-        let height = preprocess.height;
+        let Preprocess { width, height, .. } = self.preprocess;
+        let table = self.input_table();
         let rgb = self.random.bytes(3 * usize::from(width) * usize::from(height));
         let embedding = vec![0; self.shape(output).elements()];
         let input = GoldenInput::Frame { width, height, rgb: &rgb };
         let golden = Golden { input, output: &embedding };
-        let extras = Extras {
+        let extras = self.extras();
+        let id = self.writer.id(&self.preprocess, output, &extras);
+        let manifest = self.manifest(id, table, output, goldens);
+        write_package(&manifest, &self.writer, &vec![golden; usize::from(goldens)]).unwrap()
+    }
+
+    /// The package of a network for sound, with windows and their embeddings as golden vectors.
+    pub fn sound_package(
+        mut self,
+        designed: &Designed,
+        output: TensorId,
+        goldens: &[(Vec<i16>, Vec<u8>)],
+    ) -> Vec<u8> {
+        let sound = designed.sound();
+        let table = self.input_table();
+        let packed: Vec<_> = goldens.iter().map(|(window, _)| SampleBytes::pack(window)).collect();
+        let goldens: Vec<Golden<'_>> = packed
+            .iter()
+            .zip(goldens)
+            .map(|(window, (_, output))| Golden {
+                input: GoldenInput::Samples(SampleBytes::new(window)),
+                output,
+            })
+            .collect();
+        let extras = self.extras();
+        let id = self.writer.sound_id(&sound, &self.preprocess, output, &extras);
+        let manifest = self.manifest(id, table, output, goldens.len() as u8);
+        write_sound_package(&manifest, &sound, &self.writer, &goldens).unwrap()
+    }
+
+    fn input_table(&mut self) -> Blob {
+        let preprocess = self.preprocess;
+        let quant = self.tensors[0].element.quant().unwrap();
+        let table: Vec<i8> = (0..preprocess.channels.count())
+            .flat_map(|channel| (0..=255).map(move |value| preprocess.code(channel, value, quant)))
+            .collect();
+        self.writer.codes(&table).unwrap()
+    }
+
+    fn extras(&self) -> Extras<'_> {
+        Extras {
             unit_length: self.unit_length,
             parts: PartStarts::new(&self.parts).expect("ascending"),
-        };
-        let manifest = Manifest {
+        }
+    }
+
+    fn manifest(
+        &self,
+        id: PackageId,
+        input_table: Blob,
+        output: TensorId,
+        goldens: u8,
+    ) -> Manifest<'_> {
+        Manifest {
             source: "random.onnx",
             source_sha256: [7; 32],
             cut: "features",
             tool: "tests",
-            id: self.writer.id(&preprocess, output, &extras),
+            id,
             precision: Precision::Int8,
-            preprocess,
+            preprocess: self.preprocess,
             input_table,
             tensors: self.tensors.len() as u16,
             output,
             goldens,
-            extras,
-        };
-        write_package(&manifest, &self.writer, &vec![golden; usize::from(goldens)]).unwrap()
+            extras: self.extras(),
+        }
     }
 }
 

@@ -27,6 +27,49 @@ pub enum GoldenInput<'a> {
     },
     /// Tokens, for a package with a [`Text`](super::Text).
     Tokens(TokenIds<'a>),
+    /// Samples of one window, for a package with a [`Sound`](crate::Sound).
+    Samples(SampleBytes<'a>),
+}
+
+/// Kind of the golden vectors of a package.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Frame,
+    Tokens,
+    Samples,
+}
+
+/// Samples as a package stores them: two bytes each, the lower first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SampleBytes<'a>(&'a [[u8; 2]]);
+
+impl<'a> SampleBytes<'a> {
+    /// Borrows packed samples, see [`SampleBytes::pack`].
+    #[must_use]
+    pub fn new(packed: &'a [[u8; 2]]) -> Self {
+        Self(packed)
+    }
+
+    /// Returns the samples in order.
+    #[must_use]
+    pub fn iter(self) -> impl ExactSizeIterator<Item = i16> + Clone + use<'a> {
+        self.0.iter().map(|&bytes| i16::from_le_bytes(bytes))
+    }
+
+    /// Packs samples.
+    ///
+    /// ```
+    /// use offshoot_core::package::SampleBytes;
+    ///
+    /// let packed = SampleBytes::pack(&[1, -2]);
+    /// assert_eq!(packed, [[1, 0], [0xfe, 0xff]]);
+    /// assert!(SampleBytes::new(&packed).iter().eq([1, -2]));
+    /// ```
+    #[cfg(feature = "alloc")]
+    #[must_use]
+    pub fn pack(samples: &[i16]) -> alloc::vec::Vec<[u8; 2]> {
+        samples.iter().map(|sample| sample.to_le_bytes()).collect()
+    }
 }
 
 /// Token ids as a package stores them: three bytes each, the lowest first.
@@ -67,7 +110,8 @@ impl<'a> TokenIds<'a> {
 }
 
 /// Golden vector as the section stores it. A row of tokens has the form of a frame: its width is
-/// their number, its height 1, and each pixel an id.
+/// their number, its height 1, and each pixel an id. Samples have two bytes each, and their number is
+/// the width plus 65,536 times the height.
 #[derive(Serialize, Deserialize)]
 struct Record<'a> {
     width: u16,
@@ -80,14 +124,18 @@ struct Record<'a> {
 
 impl<'a> Golden<'a> {
     /// Decodes the first golden vector of a section; returns it with the bytes behind it, and
-    /// [`None`] if it is not a frame, or not tokens if `is_text`.
-    pub(super) fn decode(section: &'a [u8], is_text: bool) -> Option<(Self, &'a [u8])> {
+    /// [`None`] if it is of another kind.
+    pub(super) fn decode(section: &'a [u8], kind: Kind) -> Option<(Self, &'a [u8])> {
         let (record, rest) = postcard::take_from_bytes::<Record<'_>>(section).ok()?;
-        let input = if is_text { record.tokens() } else { record.frame() };
+        let input = match kind {
+            Kind::Frame => record.frame(),
+            Kind::Tokens => record.tokens(),
+            Kind::Samples => record.samples(),
+        };
         Some((Self { input: input?, output: record.output }, rest))
     }
 
-    /// Encodes it; [`None`] if it has more tokens than the section can state.
+    /// Encodes it; [`None`] if it has more tokens or samples than the section can state.
     #[cfg(feature = "alloc")]
     pub(super) fn encode(&self) -> Option<alloc::vec::Vec<u8>> {
         let output = self.output;
@@ -96,6 +144,11 @@ impl<'a> Golden<'a> {
             GoldenInput::Tokens(TokenIds(ids)) => {
                 let width = ids.len().try_into().ok()?;
                 Record { width, height: 1, rgb: ids.as_flattened(), output }
+            }
+            GoldenInput::Samples(SampleBytes(samples)) => {
+                let count = u32::try_from(samples.len()).ok()?;
+                let [width, height] = [count as u16, (count >> 16) as u16];
+                Record { width, height, rgb: samples.as_flattened(), output }
             }
         };
         postcard::to_allocvec(&record).ok()
@@ -107,6 +160,13 @@ impl<'a> Record<'a> {
         let (ids, rest) = self.rgb.as_chunks();
         let fits = self.height == 1 && rest.is_empty() && ids.len() == usize::from(self.width);
         fits.then_some(GoldenInput::Tokens(TokenIds(ids)))
+    }
+
+    fn samples(&self) -> Option<GoldenInput<'a>> {
+        let (samples, rest) = self.rgb.as_chunks();
+        let count = u64::from(self.width) + (u64::from(self.height) << 16);
+        let fits = rest.is_empty() && samples.len() as u64 == count;
+        fits.then_some(GoldenInput::Samples(SampleBytes(samples)))
     }
 
     fn frame(&self) -> Option<GoldenInput<'a>> {

@@ -31,12 +31,21 @@ pub enum Section {
     Packed = 5,
     /// Tokenizer and parameters of text input; optional.
     Text = 6,
+    /// Front end for sound; optional.
+    Sound = 7,
 }
 
 impl Section {
     /// All sections, in file order.
-    pub const ALL: [Self; 6] =
-        [Self::Manifest, Self::Graph, Self::Weights, Self::Golden, Self::Packed, Self::Text];
+    pub const ALL: [Self; 7] = [
+        Self::Manifest,
+        Self::Graph,
+        Self::Weights,
+        Self::Golden,
+        Self::Packed,
+        Self::Text,
+        Self::Sound,
+    ];
 
     /// Returns the name for tables and messages.
     #[must_use]
@@ -48,6 +57,7 @@ impl Section {
             Self::Golden => "golden",
             Self::Packed => "packed",
             Self::Text => "text",
+            Self::Sound => "sound",
         }
     }
 
@@ -59,6 +69,7 @@ impl Section {
             Self::Golden => limits::GOLDEN_BYTES,
             Self::Packed => limits::PACKED_BYTES,
             Self::Text => limits::TEXT_BYTES,
+            Self::Sound => limits::SOUND_BYTES,
         }
     }
 }
@@ -109,9 +120,9 @@ pub enum LayoutError {
 /// Number of the sections that every package has: the first ones.
 pub(super) const REQUIRED: usize = 4;
 
-/// Max number of sections of a package: none has both optional sections, because packed weights are
-/// int8 and text input is not.
-const MOST: usize = REQUIRED + 1;
+/// Max number of sections of a package: one for text has no other optional section, because packed
+/// weights are int8 and text input is not.
+const MOST: usize = REQUIRED + 2;
 
 /// Checked section table.
 #[derive(Debug, Clone)]
@@ -152,17 +163,18 @@ impl<'a> Sections<'a> {
     fn read_table(bytes: &'a [u8], table: &[u8], table_end: usize) -> Result<Self, LayoutError> {
         let mut parts = [&[] as &[u8]; Section::ALL.len()];
         let mut end = table_end;
+        let mut next = 0;
         for (index, entry) in table.chunks_exact(ENTRY).enumerate() {
             let number = u32_at(entry, 0);
             let offset = u64_at(entry, 8);
             let len = u64_at(entry, 16);
-            // The required sections come in order; behind them one of the optional ones.
-            let may = if index < REQUIRED {
-                &Section::ALL[index..=index]
-            } else {
-                &Section::ALL[REQUIRED..]
+            // The required sections come first; all are in order.
+            let may = match index < REQUIRED {
+                true => &Section::ALL[index..=index],
+                false => &Section::ALL[next..],
             };
             let section = may.iter().find(|s| **s as u32 == number).ok_or(LayoutError::Table)?;
+            next = *section as usize;
             let start = end.next_multiple_of(ALIGN);
             let as_written =
                 u32_at(entry, 4) == 0 && u32_at(entry, 28) == 0 && offset == start as u64;
@@ -184,7 +196,8 @@ impl<'a> Sections<'a> {
             }
         }
         let additions = parts[REQUIRED..].iter().filter(|part| !part.is_empty()).count();
-        if end == bytes.len() && table.len() == ENTRY * (REQUIRED + additions) {
+        let fit = additions < 2 || parts[Section::Text as usize - 1].is_empty();
+        if end == bytes.len() && fit && table.len() == ENTRY * (REQUIRED + additions) {
             Ok(Self { parts })
         } else {
             Err(LayoutError::Table)

@@ -12,6 +12,7 @@ use super::layout::{
 use super::{Extras, Golden, GoldenInput, Manifest, Package, PackageError, Packed, Text};
 use crate::graph::{Affine, Blob, Graph, GraphError, Inputs, Node, Op, Tensor, TensorId};
 use crate::preprocess::Preprocess;
+use crate::sound::Sound;
 
 /// Reason why a package cannot be written.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -167,6 +168,20 @@ impl GraphWriter {
         let text = postcard::to_allocvec(text).unwrap_or_default();
         digest(&[&self.records, &self.nodes, &self.weights, &settings, &text])
     }
+
+    /// Returns the digest like [`Self::id`], for a network that takes sound.
+    #[must_use]
+    pub fn sound_id(
+        &self,
+        sound: &Sound<'_>,
+        preprocess: &Preprocess,
+        output: TensorId,
+        extras: &Extras<'_>,
+    ) -> super::PackageId {
+        let settings = settings(preprocess, output, extras);
+        let sound = postcard::to_allocvec(sound).unwrap_or_default();
+        digest(&[&self.records, &self.nodes, &self.weights, &settings, &sound])
+    }
 }
 
 fn settings(preprocess: &Preprocess, output: TensorId, extras: &Extras<'_>) -> Vec<u8> {
@@ -195,7 +210,7 @@ pub fn write_package(
     graph: &GraphWriter,
     goldens: &[Golden<'_>],
 ) -> Result<Vec<u8>, WriteError> {
-    if goldens.iter().any(|golden| matches!(golden.input, GoldenInput::Tokens(_))) {
+    if goldens.iter().any(|golden| !matches!(golden.input, GoldenInput::Frame { .. })) {
         return Err(PackageError::Golden.into());
     }
     write(manifest, graph, goldens, &[])
@@ -212,11 +227,30 @@ pub fn write_text_package(
     graph: &GraphWriter,
     goldens: &[Golden<'_>],
 ) -> Result<Vec<u8>, WriteError> {
-    if goldens.iter().any(|golden| matches!(golden.input, GoldenInput::Frame { .. })) {
+    if goldens.iter().any(|golden| !matches!(golden.input, GoldenInput::Tokens(_))) {
         return Err(PackageError::Golden.into());
     }
     let text = postcard::to_allocvec(text).map_err(|_| WriteError::TooLarge("text section"))?;
     write(manifest, graph, goldens, &[(Section::Text, &text)])
+}
+
+/// Writes a package like [`write_package`], for a network that takes sound: the preprocessing is
+/// that of the grey picture behind the front end.
+///
+/// # Errors
+///
+/// [`WriteError`] if the reader would refuse the package.
+pub fn write_sound_package(
+    manifest: &Manifest<'_>,
+    sound: &Sound<'_>,
+    graph: &GraphWriter,
+    goldens: &[Golden<'_>],
+) -> Result<Vec<u8>, WriteError> {
+    if goldens.iter().any(|golden| !matches!(golden.input, GoldenInput::Samples(_))) {
+        return Err(PackageError::Golden.into());
+    }
+    let sound = postcard::to_allocvec(sound).map_err(|_| WriteError::TooLarge("sound section"))?;
+    write(manifest, graph, goldens, &[(Section::Sound, &sound)])
 }
 
 fn write(
@@ -247,7 +281,10 @@ pub fn with_packed(file: &[u8], packed: Packed<'_>) -> Result<Vec<u8>, WriteErro
     let sections = Sections::open(file).map_err(PackageError::from)?;
     let section = packed.to_section().ok_or(PackageError::Packed)?;
     let required = [Section::Manifest, Section::Graph, Section::Weights, Section::Golden];
-    let file = assemble(required.map(|part| sections.get(part)), &[(Section::Packed, &section)]);
+    let sound = Some(sections.get(Section::Sound)).filter(|sound| !sound.is_empty());
+    let mut additions = Vec::from([(Section::Packed, &section[..])]);
+    additions.extend(sound.map(|sound| (Section::Sound, sound)));
+    let file = assemble(required.map(|part| sections.get(part)), &additions);
     Package::open(&file)?;
     Ok(file)
 }
