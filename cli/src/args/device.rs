@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 use std::num::NonZeroU8;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use clap::builder::{OsStringValueParser, TypedValueParser};
-use offshoot::HeadKind;
+use offshoot::{HeadKind, Tuning};
 use offshoot_device::{
-    BuiltIn, ButtonsPart, CameraPart, LedPart, PartSpecError, ScreenPart, Turn, web_address,
+    BuiltIn, ButtonsPart, CameraPart, LedPart, PartSpecError, ScreenPart, Tunes, Turn,
+    web_address,
 };
 use offshoot_service::Address;
 
@@ -74,15 +75,37 @@ pub struct TeachArgs {
     /// printed.
     #[arg(long)]
     pub start_anew: bool,
-    /// Head file to write at exit, for `predict` and other commands.
+    /// Head file to write at exit, for `predict` and other commands; beside it the tail that the
+    /// network was tuned with, if it was.
     #[arg(long, value_name = "HEAD")]
     pub export: Option<PathBuf>,
+    /// Tuning of the network's last layer on the training samples while nothing is pressed.
+    #[arg(long, value_enum)]
+    pub tune: Option<TuneArg>,
     /// Minimum mean probability over frames to report a class, from 0 to 1.
     #[arg(long, value_name = "P", default_value_t = 0.6, value_parser = parse_share)]
     pub threshold: f32,
     /// Execution options.
     #[command(flatten)]
     pub run: RunArgs,
+}
+
+/// Tuning of the network on a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TuneArg {
+    /// Between frames, kept if samples that were held out say so.
+    Idle,
+    /// Not; what was tuned before is undone.
+    Off,
+}
+
+impl From<TuneArg> for Tunes {
+    fn from(arg: TuneArg) -> Self {
+        match arg {
+            TuneArg::Idle => Self::Idle(Tuning::default()),
+            TuneArg::Off => Self::Undone,
+        }
+    }
 }
 
 /// Arguments of `serve`.

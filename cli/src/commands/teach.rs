@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use offshoot_device::{
     ApiOptions, Bench, Buttons, ButtonsPart, CameraPart, DeviceError, Ending, NoButtons, Page,
-    PartError, Screen, ScreenPart, Script, Settings, Tee, Terminal, Visitors, WebOptions, serve,
+    PartError, Screen, ScreenPart, Script, Settings, Tee, Terminal, Tunes, Visitors, WebOptions, serve,
     serve_api,
 };
 
@@ -32,6 +32,7 @@ pub(super) fn run(args: &TeachArgs, packages: &Packages) -> Result<(), CommandEr
         settings: Settings {
             threshold: args.threshold,
             names: args.names.clone(),
+            tunes: args.tune.map_or(Tunes::No, Tunes::from),
             ..Settings::default()
         },
     };
@@ -44,7 +45,7 @@ pub(super) fn run(args: &TeachArgs, packages: &Packages) -> Result<(), CommandEr
     }
     let extractor = open_or_built_in(packages, &args.run, args.package.as_deref(), args.extractor)?;
     let remembered = bench.remember(&extractor, &mut |notice| eprintln!("{notice}"))?;
-    let head = {
+    let session = {
         // Declared in this order, so that the terminal is restored before anything is printed.
         let web = args.web.map(|address| page(address, &bench.camera)).transpose()?;
         let url = web.as_ref().map(|(page, _)| page.url());
@@ -63,12 +64,16 @@ pub(super) fn run(args: &TeachArgs, packages: &Packages) -> Result<(), CommandEr
         }
         bench.teach(extractor, remembered, &mut Tee(&ending, buttons), &mut *screen)?
     };
+    let head = session.head();
     if let Some(path) = &args.export {
         if head.sample_count() == 0 {
             let what = "no training samples, so no head is written".to_string();
             return Err(CommandError::TooFew { path: path.clone(), what });
         }
         head.save(path)?;
+        if let Some(tail) = session.tail() {
+            tail.save(path.with_extension("tail"))?;
+        }
     }
     ending.follow();
     for (class, name) in head.classes() {
@@ -77,6 +82,9 @@ pub(super) fn run(args: &TeachArgs, packages: &Packages) -> Result<(), CommandEr
     println!("{} keeps them", args.memory.display());
     if let Some(path) = &args.export {
         println!("{} written", path.display());
+        if session.tail().is_some() {
+            println!("{} written, for --tail", path.with_extension("tail").display());
+        }
     }
     Ok(())
 }

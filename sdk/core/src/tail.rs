@@ -59,7 +59,7 @@ pub use delta::{Delta, DeltaError, Recorded};
 pub use gate::{Evidence, Verdict};
 use product::{Layer, Pool};
 pub use room::TailLayout;
-pub use tuner::{Progress, Samples, TuneError, Tuner, Tuning, WriteError};
+pub use tuner::{Paused, Progress, Samples, TuneError, Tuner, Tuning, WriteError};
 
 /// The end of an int8 network that can be tuned: a pointwise convolution, an average pool over all
 /// pixels, and at most one linear layer.

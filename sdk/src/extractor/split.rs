@@ -22,12 +22,17 @@ pub(super) struct Split {
     weights: Vec<u8>,
     /// Index of its first node in the whole network.
     node: usize,
-    /// Golden maps with their embeddings; none if the tail is the package's own.
-    goldens: Vec<(Vec<i8>, Vec<i8>)>,
+    /// The tail that was set; none if it is the package's own.
+    tail: Option<TunedTail>,
 }
 
 impl Split {
-    fn new(package: &Package<'_>, config: Config, biases: &[i32]) -> Result<Self, ErrorKind> {
+    fn new(
+        package: &Package<'_>,
+        config: Config,
+        biases: &[i32],
+        own: Option<&TunedTail>,
+    ) -> Result<Self, ErrorKind> {
         let graph = package.graph();
         let tail = Tail::find(graph).ok_or(TuneError::NoTail)?;
         let before = 0..tail.node();
@@ -43,7 +48,8 @@ impl Split {
         back.pack(network.weights(), &mut panels)?;
         let arena = buffer(back.arena_bytes())?;
         let weights = network.weights().to_vec();
-        Ok(Self { front, back, panels, arena, weights, node: tail.node(), goldens: Vec::new() })
+        let node = tail.node();
+        Ok(Self { front, back, panels, arena, weights, node, tail: own.cloned() })
     }
 
     /// Runs the tail on a map.
@@ -108,8 +114,7 @@ impl Extractor {
         let delta = tail.delta();
         delta.tail(&self.package())?;
         let biases: Vec<i32> = delta.biases().collect();
-        let goldens = delta.goldens().map(|(map, codes)| (map.to_vec(), codes.to_vec()));
-        self.split(&biases, goldens.collect())?;
+        self.split(&biases, Some(tail))?;
         self.id = delta.id();
         Ok(())
     }
@@ -127,17 +132,22 @@ impl Extractor {
         let package = self.package();
         let tail = Tail::find(package.graph()).ok_or(TuneError::NoTail)?;
         let biases: Vec<i32> = tail.biases().collect();
-        self.split(&biases, Vec::new())
+        self.split(&biases, None)
     }
 
-    fn split(&mut self, biases: &[i32], goldens: Vec<(Vec<i8>, Vec<i8>)>) -> Result<(), Error> {
+    /// Returns the tail that was set.
+    #[must_use]
+    pub fn tail(&self) -> Option<&TunedTail> {
+        self.split.as_ref().and_then(|split| split.tail.as_ref())
+    }
+
+    fn split(&mut self, biases: &[i32], tail: Option<&TunedTail>) -> Result<(), Error> {
         let config = match &self.backend {
             Backend::Engine { plan, .. } => plan.config(),
             #[cfg(feature = "tract")]
             Backend::Tract { .. } => return Err(TuneError::NoTail.into()),
         };
-        let mut fresh = Split::new(&self.package(), config, biases)?;
-        fresh.goldens = goldens;
+        let fresh = Split::new(&self.package(), config, biases, tail)?;
         let need = fresh.front.arena_bytes();
         match &mut self.backend {
             Backend::Engine { arena, .. } if arena.len() < need => {
@@ -183,22 +193,16 @@ impl Extractor {
 
     /// Runs the golden maps of the tuned tail; [`None`] if there is none.
     pub(super) fn verify_tail(&mut self) -> Result<Option<Verification>, Error> {
-        let Some(split) = &mut self.split else { return Ok(None) };
-        let goldens = std::mem::take(&mut split.goldens);
-        if goldens.is_empty() {
-            return Ok(None);
-        }
+        let Some(tail) = self.tail().cloned() else { return Ok(None) };
         let mut hash = Sha256::new();
         hash.update(self.id.as_bytes());
+        let mut vectors = 0;
         let mut passed = 0;
-        for (map, codes) in &goldens {
+        for (map, codes) in tail.delta().goldens() {
             let got: Vec<u8> = self.embed_map(map)?.bytes().collect();
             hash.update(&got);
+            vectors += 1;
             passed += usize::from(got.iter().map(|&byte| byte as i8).eq(codes.iter().copied()));
-        }
-        let vectors = goldens.len();
-        if let Some(split) = &mut self.split {
-            split.goldens = goldens;
         }
         Ok(Some(Verification { vectors, passed, digest: hash.finalize().into() }))
     }

@@ -51,6 +51,29 @@ impl Head {
         self.0.add_sample(class, embedding)
     }
 
+    /// Returns the index, before the last addition, of the sample that it pushed out of a full head:
+    /// the number of samples if that was the new one itself. [`None`] if none was, or if something
+    /// else was changed since. Programs that keep more of each sample than the head follow by it.
+    ///
+    /// ```
+    /// # use offshoot::{Extractor, Frame, Head, HeadKind, Limits};
+    /// # let mut extractor = Extractor::open("tests/tiny.offshoot")?;
+    /// # let mut head = Head::new(HeadKind::Auto, &extractor, Limits { classes: 1, samples: 2 })?;
+    /// # let grey = head.add_class("grey")?;
+    /// let mut names = Vec::new();
+    /// for (name, shade) in [("first", 90), ("second", 100), ("third", 110)] {
+    ///     head.add_sample(grey, extractor.embed(&Frame::rgb(8, 8, &[shade; 192])?)?)?;
+    ///     names.push(name);
+    ///     head.evicted().map(|index| names.remove(index));
+    /// }
+    /// assert_eq!(names.len(), head.sample_count());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn evicted(&self) -> Option<usize> {
+        self.0.evicted()
+    }
+
     /// Takes back the newest sample; returns its class, or `None` without samples.
     ///
     /// ```

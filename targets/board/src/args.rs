@@ -28,6 +28,21 @@ macro_rules! of_devices {
     };
 }
 
+/// Inserts `--help` text of a program that also tunes.
+#[cfg(feature = "tune")]
+macro_rules! of_tuning {
+    ($text:literal) => {
+        $text
+    };
+}
+
+#[cfg(not(feature = "tune"))]
+macro_rules! of_tuning {
+    ($text:literal) => {
+        ""
+    };
+}
+
 /// Image formats that this program reads.
 macro_rules! formats {
     () => {
@@ -51,6 +66,12 @@ usage:
   offshoot-board ask PACKAGE HEAD FRAME...        print file, label, confidence, margin
   offshoot-board time PACKAGE [RUNS]              print milliseconds per frame (20 runs)
 ",
+    of_tuning!(
+        "  offshoot-board finetune PACKAGE FOLDER TAIL     tune the network's last layer on FOLDER, which has
+                                                  a folder of frames per class; exit 1: refused
+        [--tail TAIL]                             teach, ask and verify on the tuned network
+"
+    ),
     of_devices!(
         "  offshoot-board doctor PACKAGE                   check the board, with a fix for each problem
   offshoot-board serve PACKAGE HEAD [ADDRESS]     HTTP for other programs: [ADDR:]PORT (8090) or
@@ -70,6 +91,8 @@ usage:
         [--start-anew]                            without samples; the old FILE gets another name
         [--web [ADDR:]PORT]                       web page; with a token unless local only
         [--api [ADDR:]PORT|unix:PATH]             answers and teaching for other programs
+        [--tune idle|off]                         tune the network on the lessons while nothing is
+                                                  pressed; off undoes it
         [--testui]                                test buttons, light and screen instead
 "
     ),
@@ -77,7 +100,7 @@ usage:
 FRAME is a ",
     formats!(),
     " file of any size. `--` before a name that begins with '-'.
-exit: 0 done, 1 a golden vector differs, 2 the command line or a file is wrong"
+exit: 0 done, 1 a golden vector differs or tuning is refused, 2 the command line or a file is wrong"
 );
 
 /// Default number of runs of `time`.
@@ -90,10 +113,21 @@ const ADDRESS: &str = "8090";
 /// Max number of runs of `time`.
 const MAX_RUNS: u32 = 100_000;
 
-#[cfg(feature = "device")]
-const COMMANDS: &[&str] = &["info", "verify", "teach", "ask", "time", "doctor", "serve", "run"];
-#[cfg(not(feature = "device"))]
-const COMMANDS: &[&str] = &["info", "verify", "teach", "ask", "time"];
+const COMMANDS: &[&str] = &[
+    "info",
+    "verify",
+    "teach",
+    "ask",
+    "time",
+    #[cfg(feature = "tune")]
+    "finetune",
+    #[cfg(feature = "device")]
+    "doctor",
+    #[cfg(feature = "device")]
+    "serve",
+    #[cfg(feature = "device")]
+    "run",
+];
 
 /// Command to run.
 #[derive(Debug, Clone, PartialEq)]
@@ -105,6 +139,13 @@ pub enum Command {
     },
     Verify {
         package: PathBuf,
+        tail: Option<PathBuf>,
+    },
+    #[cfg(feature = "tune")]
+    Finetune {
+        package: PathBuf,
+        folder: PathBuf,
+        tail: PathBuf,
     },
     #[cfg(feature = "device")]
     Doctor {
@@ -116,11 +157,13 @@ pub enum Command {
         kind: Option<HeadKind>,
         label: String,
         frames: Vec<PathBuf>,
+        tail: Option<PathBuf>,
     },
     Ask {
         package: PathBuf,
         head: PathBuf,
         frames: Vec<PathBuf>,
+        tail: Option<PathBuf>,
     },
     Time {
         package: PathBuf,
@@ -148,6 +191,9 @@ pub enum ArgError {
         command: &'static str,
     },
     NoValue(&'static str),
+    /// Option without the name of its file.
+    #[cfg(feature = "tune")]
+    NoFile(&'static str),
     Head(String),
     Missing {
         command: &'static str,
@@ -184,6 +230,8 @@ impl fmt::Display for ArgError {
             Self::NoValue(option) => {
                 write!(f, "{option} needs a value: auto, ncm, softmax, ridge, slda or knn")
             }
+            #[cfg(feature = "tune")]
+            Self::NoFile(option) => write!(f, "{option} needs a file"),
             Self::Head(found) => {
                 write!(f, "no head '{found}'; there are auto, ncm, softmax, ridge, slda and knn")
             }
@@ -204,6 +252,7 @@ impl fmt::Display for ArgError {
 struct Parts {
     rest: Vec<OsString>,
     kind: Option<HeadKind>,
+    tail: Option<PathBuf>,
     help: bool,
     version: bool,
 }
@@ -218,7 +267,7 @@ pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Command, ArgErro
             run_options::read(args)?.map_or(Command::Help, |run| Command::Run(Box::new(run)))
         );
     }
-    let Parts { rest, kind, help, version } = split(args)?;
+    let Parts { rest, kind, tail, help, version } = split(args)?;
     let mut rest = Rest { command: "", items: rest.into_iter() };
     let name = rest.items.next().map(text);
     if help || name.as_deref() == Some("help") {
@@ -232,10 +281,18 @@ pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Command, ArgErro
     if kind.is_some() && rest.command != "teach" {
         return Err(ArgError::NotHere { option: "--head", command: rest.command });
     }
+    if tail.is_some() && !["teach", "ask", "verify"].contains(&rest.command) {
+        return Err(ArgError::NotHere { option: "--tail", command: rest.command });
+    }
     let package = rest.path("a PACKAGE")?;
     let command = match rest.command {
         "info" => Command::Info { package },
-        "verify" => Command::Verify { package },
+        "verify" => Command::Verify { package, tail },
+        #[cfg(feature = "tune")]
+        "finetune" => {
+            let folder = rest.path("a FOLDER")?;
+            Command::Finetune { package, folder, tail: rest.path("a TAIL")? }
+        }
         #[cfg(feature = "device")]
         "doctor" => Command::Doctor { package },
         #[cfg(feature = "device")]
@@ -244,11 +301,14 @@ pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Command, ArgErro
             Command::Serve { package, head, address: rest.address()? }
         }
         "time" => Command::Time { package, runs: rest.runs()? },
-        "ask" => Command::Ask { package, head: rest.path("a HEAD")?, frames: rest.frames()? },
+        "ask" => {
+            let head = rest.path("a HEAD")?;
+            Command::Ask { package, head, frames: rest.frames()?, tail }
+        }
         _ => {
             let head = rest.path("a HEAD")?;
             let label = rest.label()?;
-            Command::Teach { package, head, kind, label, frames: rest.frames()? }
+            Command::Teach { package, head, kind, label, frames: rest.frames()?, tail }
         }
     };
     match rest.items.next() {
@@ -267,6 +327,14 @@ fn split(mut args: impl Iterator<Item = OsString>) -> Result<Parts, ArgError> {
             }
             Some("--head") => {
                 parts.kind = Some(kind(args.next().ok_or(ArgError::NoValue("--head"))?)?)
+            }
+            #[cfg(feature = "tune")]
+            Some("--tail") => {
+                parts.tail = Some(args.next().ok_or(ArgError::NoFile("--tail"))?.into());
+            }
+            #[cfg(feature = "tune")]
+            Some(option) if option.starts_with("--tail=") => {
+                parts.tail = Some(option["--tail=".len()..].into());
             }
             Some("-h" | "--help") => parts.help = true,
             Some("-V" | "--version") => parts.version = true,
@@ -357,10 +425,25 @@ mod tests {
             kind,
             label: "mug".into(),
             frames: f.clone(),
+            tail: None,
         };
         let cases = [
             ("info p", Command::Info { package: package.clone() }),
-            ("verify p", Command::Verify { package: package.clone() }),
+            ("verify p", Command::Verify { package: package.clone(), tail: None }),
+            #[cfg(feature = "tune")]
+            (
+                "verify p --tail=t",
+                Command::Verify { package: package.clone(), tail: Some("t".into()) },
+            ),
+            #[cfg(feature = "tune")]
+            (
+                "finetune p f t",
+                Command::Finetune {
+                    package: package.clone(),
+                    folder: "f".into(),
+                    tail: "t".into(),
+                },
+            ),
             #[cfg(feature = "device")]
             ("doctor p", Command::Doctor { package: package.clone() }),
             #[cfg(feature = "device")]
@@ -377,7 +460,7 @@ mod tests {
             ("teach p h mug 1.jpg 2.jpg", teach(None)),
             ("teach p h mug 1.jpg --head nearest-mean 2.jpg", teach(Some(HeadKind::NearestMean))),
             ("--head=softmax teach p h mug 1.jpg 2.jpg", teach(Some(HeadKind::Softmax))),
-            ("ask p h 1.jpg 2.jpg", Command::Ask { package, head, frames }),
+            ("ask p h 1.jpg 2.jpg", Command::Ask { package, head, frames, tail: None }),
             ("ask p -h", Command::Help),
             ("help me", Command::Help),
             ("--version", Command::Version),
@@ -398,14 +481,23 @@ mod tests {
     fn what_is_wrong_is_said() {
         let cases = [
             #[cfg(feature = "device")]
-            ("", "no command; there are info, verify, teach, ask, time, doctor, serve, run"),
+            (
+                "",
+                "no command; there are info, verify, teach, ask, time, finetune, doctor, serve, run",
+            ),
             #[cfg(not(feature = "device"))]
             ("--", "no command; there are info, verify, teach, ask, time"),
             #[cfg(feature = "device")]
             (
                 "inof p",
-                "no command 'inof'; there are info, verify, teach, ask, time, doctor, serve, run",
+                "no command 'inof'; there are info, verify, teach, ask, time, finetune, doctor, serve, run",
             ),
+            #[cfg(feature = "tune")]
+            ("time p --tail t", "'time' has no option --tail"),
+            #[cfg(feature = "tune")]
+            ("verify p --tail", "--tail needs a file"),
+            #[cfg(feature = "tune")]
+            ("finetune p f", "'finetune' needs a TAIL"),
             ("info", "'info' needs a PACKAGE"),
             #[cfg(feature = "device")]
             (

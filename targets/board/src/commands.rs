@@ -5,6 +5,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+#[cfg(feature = "tune")]
+use offshoot::TunedTail;
 use offshoot::{ErrorKind, Extractor, Frame, Head, HeadKind, Image, Limits};
 #[cfg(feature = "device")]
 use offshoot_device::Machine;
@@ -12,6 +14,8 @@ use offshoot_device::Machine;
 use crate::args::{self, Command};
 use crate::error::BoardError;
 
+#[cfg(feature = "tune")]
+mod finetune;
 #[cfg(feature = "device")]
 mod run;
 #[cfg(feature = "device")]
@@ -38,13 +42,20 @@ pub fn run(command: Command, out: &mut dyn Write) -> Result<Outcome> {
         Command::Help => writeln!(out, "{}", args::USAGE)?,
         Command::Version => writeln!(out, "offshoot-board {}", env!("CARGO_PKG_VERSION"))?,
         Command::Info { package } => info(&package, out)?,
-        Command::Verify { package } => return verify(&package, out),
+        Command::Verify { package, tail } => return verify(&package, tail.as_deref(), out),
+        #[cfg(feature = "tune")]
+        Command::Finetune { package, folder, tail } => {
+            return finetune::run(&package, &folder, &tail, out);
+        }
         #[cfg(feature = "device")]
         Command::Doctor { package } => return doctor(&package, out),
-        Command::Teach { package, head, kind, label, frames } => {
-            teach(&package, &head, kind, &label, &frames, out)?;
+        Command::Teach { package, head, kind, label, frames, tail } => {
+            let extractor = open(&package, tail.as_deref())?;
+            teach(extractor, &head, kind, &label, &frames, out)?;
         }
-        Command::Ask { package, head, frames } => ask(&package, &head, &frames, out)?,
+        Command::Ask { package, head, frames, tail } => {
+            ask(open(&package, tail.as_deref())?, &head, &frames, out)?;
+        }
         Command::Time { package, runs } => time(&package, runs, out)?,
         #[cfg(feature = "device")]
         Command::Serve { package, head, address } => serve::run(&package, head, address, out)?,
@@ -77,8 +88,22 @@ fn info(path: &Path, out: &mut dyn Write) -> Result<()> {
     Ok(())
 }
 
-fn verify(path: &Path, out: &mut dyn Write) -> Result<Outcome> {
-    let verification = Extractor::open(path)?.verify().map_err(|e| BoardError::at(path, e))?;
+/// Opens a package, with its tuned tail if one is given.
+fn open(package: &Path, tail: Option<&Path>) -> Result<Extractor> {
+    #[cfg_attr(not(feature = "tune"), allow(unused_mut))]
+    let mut extractor = Extractor::open(package)?;
+    #[cfg(feature = "tune")]
+    if let Some(path) = tail {
+        let tail = TunedTail::load(path)?;
+        extractor.set_tail(Some(&tail)).map_err(|e| BoardError::at(path, e))?;
+    }
+    #[cfg(not(feature = "tune"))]
+    let _ = tail;
+    Ok(extractor)
+}
+
+fn verify(path: &Path, tail: Option<&Path>, out: &mut dyn Write) -> Result<Outcome> {
+    let verification = open(path, tail)?.verify().map_err(|e| BoardError::at(path, e))?;
     writeln!(out, "{verification}")?;
     Ok(if verification.is_ok() { Outcome::Done } else { Outcome::CheckFailed })
 }
@@ -94,14 +119,13 @@ fn doctor(path: &Path, out: &mut dyn Write) -> Result<Outcome> {
 }
 
 fn teach(
-    package: &Path,
+    mut extractor: Extractor,
     path: &Path,
     kind: Option<HeadKind>,
     label: &str,
     frames: &[PathBuf],
     out: &mut dyn Write,
 ) -> Result<()> {
-    let mut extractor = Extractor::open(package)?;
     let mut head = open_head(path, kind, &extractor)?;
     let class = match head.class_named(label) {
         Some(class) => class,
@@ -150,8 +174,12 @@ fn is_absent(kind: &ErrorKind) -> bool {
     matches!(kind, ErrorKind::Io(error) if error.kind() == std::io::ErrorKind::NotFound)
 }
 
-fn ask(package: &Path, path: &Path, frames: &[PathBuf], out: &mut dyn Write) -> Result<()> {
-    let mut extractor = Extractor::open(package)?;
+fn ask(
+    mut extractor: Extractor,
+    path: &Path,
+    frames: &[PathBuf],
+    out: &mut dyn Write,
+) -> Result<()> {
     let mut head = Head::load(path, &extractor)?;
     head.fit().map_err(|e| BoardError::at(path, e))?;
     for frame in frames {

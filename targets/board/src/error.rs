@@ -115,6 +115,10 @@ fn next(kind: &ErrorKind) -> &'static str {
         ErrorKind::CutShort { .. } => {
             concat!("use a ", crate::args::formats!(), " file that is complete")
         }
+        ErrorKind::Tail(_) => "name the tail of this package, or tune again with `finetune`",
+        ErrorKind::Tune(_) => {
+            "take a package that ends in a pointwise convolution and an average pool, such as sprout"
+        }
         ErrorKind::Head(_) => {
             "name a new HEAD file and teach it, or use the package this one belongs to"
         }

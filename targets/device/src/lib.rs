@@ -83,7 +83,7 @@ pub use session::persistence::{Memory, MemoryError};
 pub use session::run_loop::{run, show_end};
 pub use session::smoothing::Smooth;
 pub use session::{Flow, Ports, Session, SessionError};
-pub use settings::Settings;
+pub use settings::{Settings, Tunes};
 pub use setup::device::{Bench, DeviceError, Remembered};
 pub use setup::open_parts::PartError;
 pub use setup::part_spec::{

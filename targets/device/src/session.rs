@@ -6,10 +6,13 @@ mod forgetting;
 mod held_out;
 mod hint;
 pub(crate) mod limits;
+mod maps;
 pub(crate) mod persistence;
 pub(crate) mod places;
+mod record;
 pub(crate) mod run_loop;
 pub(crate) mod smoothing;
+mod tuning;
 
 use std::fmt::Write;
 use std::thread;
@@ -18,16 +21,17 @@ use std::time::Instant;
 use by_name::Done;
 use details::{Details, Times};
 use limits::{GOAL, MOST_CLASSES, PLACES, limits};
-use offshoot::{Answer, Error, Extractor, Head, HeadKind, NOTHING, WhenFull};
+use offshoot::{Answer, Error, Extractor, Head, HeadKind, NOTHING, TunedTail, WhenFull};
 use offshoot_core::head::{AskError, check_name};
 use offshoot_view::{Image, State};
 use persistence::{Memory, MemoryError};
 use places::{EMPTY, class_at, lines, ordinary, placed, shown_at};
 use smoothing::Smooth;
+use tuning::{Kept, Tune};
 
 use crate::camera::frame_buffer::CapturedFrame;
 use crate::ports::{Action, Backlog, Buttons, FrameSource, Led, Refused, Screen, ScreenError};
-use crate::settings::Settings;
+use crate::settings::{Settings, Tunes};
 
 /// Number of classes that are offered if none is named.
 const FEWEST: usize = 2;
@@ -107,6 +111,8 @@ pub struct Session {
     extractor: Extractor,
     head: Head,
     memory: Option<Memory>,
+    /// Maps of the lessons, if the network may be tuned on them.
+    tune: Option<Tune>,
     settings: Settings,
     /// Number of classes with a name or samples; the empty scene is not counted.
     named: usize,
@@ -127,7 +133,7 @@ pub struct Session {
     /// Class that a button without a class of its own teaches; `None` before one was chosen.
     chosen: Option<usize>,
     /// Head before all was forgotten, until the next change.
-    forgotten: Option<Head>,
+    forgotten: Option<(Head, Option<Kept>)>,
     /// True if the screen asks whether to forget all.
     is_asked: bool,
     /// Presses that wait for a frame.
@@ -136,6 +142,8 @@ pub struct Session {
     broken: u64,
     /// True if the source is to be reopened.
     is_gone: bool,
+    /// True if something was pressed before this frame.
+    is_pressed: bool,
     shows_times: bool,
     times: Times,
     /// Outcome of the last action, until the buttons hear it.
@@ -149,11 +157,12 @@ impl Session {
     ///
     /// [`SessionError`] if the head exceeds its limits.
     pub fn new(
-        extractor: Extractor,
+        mut extractor: Extractor,
         memory: Option<(Memory, Option<Head>)>,
         mut settings: Settings,
     ) -> Result<Self, SessionError> {
-        let (memory, head) = memory.map_or((None, None), |(memory, head)| (Some(memory), head));
+        let (mut memory, head) = memory.map_or((None, None), |(memory, head)| (Some(memory), head));
+        let tune = remembered(&mut extractor, memory.as_mut(), head.as_ref(), &settings)?;
         let mut head = match head {
             Some(head) => head,
             None => Head::new(HeadKind::Auto, &extractor, limits())?,
@@ -176,6 +185,7 @@ impl Session {
             extractor,
             head,
             memory,
+            tune,
             settings,
             named,
             newest: None,
@@ -193,10 +203,15 @@ impl Session {
             backlog: Backlog::default(),
             broken: 0,
             is_gone: false,
+            is_pressed: false,
             shows_times: false,
             times: Times::default(),
             outcome: None,
         };
+        if session.settings.tunes == Tunes::Undone && session.tail().is_some() {
+            session.untune()?;
+            session.save()?;
+        }
         session.greet(has_lost);
         Ok(session)
     }
@@ -206,9 +221,20 @@ impl Session {
         self.memory.as_ref().is_some_and(Memory::has_lost)
     }
 
+    /// Saves the head, and what belongs to it.
+    fn save(&mut self) -> Result<(), MemoryError> {
+        let beside = self.tune.as_ref().map(Tune::beside);
+        self.memory.as_mut().map_or(Ok(()), |memory| memory.save_with(&self.head, beside))
+    }
+
     /// Returns the head with all training so far.
     pub fn head(&self) -> &Head {
         &self.head
+    }
+
+    /// Returns the tail that the network was tuned with on the lessons; the head is bound to it.
+    pub fn tail(&self) -> Option<&TunedTail> {
+        self.tune.as_ref().and_then(|tune| tune.tail.as_ref())
     }
 
     /// Returns the head with all training, at the end.
@@ -242,6 +268,8 @@ impl Session {
             self.outcome.get_or_insert(Err(Refused::NoFrame));
             self.pass_on(ports.buttons);
         }
+        let is_busy = lesson.is_some() || std::mem::take(&mut self.is_pressed);
+        self.tune_between_frames(is_busy || !is_seen)?;
         ports.led.set(is_seen && self.recognized().is_some_and(|(place, _)| place != EMPTY));
         let start = Instant::now();
         self.draw(ports.screen)?;
@@ -252,6 +280,7 @@ impl Session {
     /// Does what was pressed since the last frame, up to a training sample, which takes this one.
     fn obey(&mut self, ports: &mut Ports<'_>) -> Result<Wish, SessionError> {
         while let Some(action) = ports.buttons.poll() {
+            self.is_pressed = true;
             let is_asked = std::mem::take(&mut self.is_asked);
             match action {
                 Action::Quit => return Ok(Wish::End),
@@ -350,8 +379,9 @@ impl Session {
         if let Err(error) = taught {
             return self.refuse(Refused::Other(error.to_string()));
         }
-        if let Some(Err(error)) = self.memory.as_mut().map(|memory| memory.save(&self.head)) {
-            self.head.undo();
+        self.follow_lesson();
+        if let Err(error) = self.save() {
+            self.undo_unsaved();
             return self.refuse(Refused::Other(format!("not kept: {error}")));
         }
         self.outcome = Some(Ok(Done::Taught(class)));
@@ -373,7 +403,9 @@ impl Session {
     }
 
     fn rename(&mut self, class: usize, name: &str) {
-        let Some(old) = self.settings.names.get(class).filter(|_| class != EMPTY) else { return };
+        let Some(old) = self.settings.names.get(class).filter(|_| class != EMPTY).cloned() else {
+            return;
+        };
         if let Err(error) = check_name(name) {
             return self.say(format_args!("{error}"));
         }
@@ -387,13 +419,10 @@ impl Session {
         }
         if let Some(id) = class_at(&self.head, class) {
             let renamed = self.head.rename_class(id, name).map_err(|error| error.to_string());
-            let kept = renamed.and_then(|()| match &mut self.memory {
-                Some(memory) => memory.save(&self.head).map_err(|error| error.to_string()),
-                None => Ok(()),
-            });
+            let kept = renamed.and_then(|()| self.save().map_err(|error| error.to_string()));
             if let Err(error) = kept {
                 // Valid, because it was the name before.
-                let _ = self.head.rename_class(id, old);
+                let _ = self.head.rename_class(id, &old);
                 return self.say(format_args!("not renamed: {error}"));
             }
         }
@@ -466,10 +495,32 @@ impl Session {
                 best: self.smooth.is_started().then(|| self.smooth.best()),
                 times: self.times,
                 has_lost: self.memory.as_ref().is_some_and(Memory::has_lost),
+                tuning: self.tune.as_ref().and_then(Tune::progress),
+                is_tuned: self.tune.as_ref().is_some_and(|tune| tune.tail.is_some()),
             },
         );
         Ok(())
     }
+}
+
+/// Goes on with maps and tail of a memory that keeps them; without a memory, with none.
+fn remembered(
+    extractor: &mut Extractor,
+    memory: Option<&mut Memory>,
+    head: Option<&Head>,
+    settings: &Settings,
+) -> Result<Option<Tune>, SessionError> {
+    let recipe = match settings.tunes {
+        Tunes::Idle(recipe) => Some(recipe),
+        Tunes::No | Tunes::Undone => None,
+    };
+    let read = match memory {
+        Some(memory) if memory.keeps_maps() => memory.take_read(),
+        Some(memory) if recipe.is_some() => return Err(memory.without_maps().into()),
+        None if recipe.is_some() => None,
+        _ => return Ok(None),
+    };
+    Ok(Some(Tune::new(extractor, read, head, recipe)?))
 }
 
 fn say(text: &mut String, what: std::fmt::Arguments<'_>) {

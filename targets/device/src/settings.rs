@@ -2,6 +2,20 @@
 
 use std::time::Duration;
 
+use offshoot::Tuning;
+
+/// Tuning of the network on the lessons.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub enum Tunes {
+    /// Not; a network that was tuned before stays so.
+    #[default]
+    No,
+    /// Between frames while nothing is pressed, by this recipe.
+    Idle(Tuning),
+    /// Not; what was tuned before is undone.
+    Undone,
+}
+
 /// Settings of a session.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -17,6 +31,8 @@ pub struct Settings {
     pub first: String,
     /// Button of the second class, for the screen after the first.
     pub second: String,
+    /// Tuning of the network on the lessons.
+    pub tunes: Tunes,
 }
 
 impl Default for Settings {
@@ -28,6 +44,7 @@ impl Default for Settings {
             hint: "1-9 teach u undo q end".to_string(),
             first: "1".to_string(),
             second: "hold 2".to_string(),
+            tunes: Tunes::No,
         }
     }
 }

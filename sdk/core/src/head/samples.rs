@@ -138,6 +138,13 @@ impl<M: Memory> Head<M> {
         Ok(())
     }
 
+    /// Returns the index, before the last addition, of the sample that it pushed out of a full head:
+    /// the number of samples if that was the new one itself. [`None`] if none was, or if something
+    /// else was changed since. Programs that keep more of each sample follow by it.
+    pub fn evicted(&self) -> Option<usize> {
+        self.last
+    }
+
     /// Number of samples of a class that were ever seen and not removed; more than are kept if a
     /// full head evicted some.
     pub fn shown_of(&self, class: ClassId) -> u32 {

@@ -173,9 +173,16 @@ pub struct Tuner<'m> {
     pub(super) package_id: PackageId,
     pub(super) unit_length: bool,
     pub(super) samples: Samples<'m>,
+    pub(super) memory: &'m mut [u32],
+    pub(super) state: Paused,
+}
+
+/// State of a [`Tuner`] besides its memory, for programs that cannot keep the tuner between two of
+/// its steps.
+#[derive(Debug, Clone, Copy)]
+pub struct Paused {
     pub(super) tuning: Tuning,
     pub(super) layout: TailLayout,
-    pub(super) memory: &'m mut [u32],
     /// Fold that is held out; their number while the result is tuned.
     pub(super) round: u8,
     pub(super) phase: Phase,
@@ -194,6 +201,39 @@ pub struct Tuner<'m> {
     pub(super) verdict: Option<Verdict>,
 }
 
+impl Paused {
+    fn new(tuning: Tuning, layout: TailLayout) -> Self {
+        Self {
+            tuning,
+            layout,
+            round: 0,
+            phase: if layout.keeps_products { Phase::Multiply(0) } else { FIRST },
+            count: 0,
+            place: 0,
+            random: 0,
+            spread: 0.0,
+            scale: 0.0,
+            squares: [0.0; 3],
+            done: 0,
+            of: 0,
+            loss: 0.0,
+            verdict: None,
+        }
+    }
+
+    /// Returns the progress.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        Progress { done: self.done, of: self.of.max(self.done), fold: self.round }
+    }
+
+    /// Returns the verdict, once there is one.
+    #[must_use]
+    pub fn verdict(&self) -> Option<Verdict> {
+        self.verdict.filter(|_| self.phase == Phase::Done)
+    }
+}
+
 impl<'m> Tuner<'m> {
     /// Prepares tuning of a package's tail; nothing is computed yet.
     ///
@@ -210,46 +250,52 @@ impl<'m> Tuner<'m> {
         layout: TailLayout,
         memory: &'m mut [u32],
     ) -> Result<Self, TuneError> {
+        let state = Paused::new(tuning, layout);
+        let mut tuner = Self::resume(package, samples, state, memory)?;
+        let folds = layout.carve(tuner.memory).folds;
+        if gate::deal(samples.owners, samples.classes, tuning.folds, folds) {
+            tuner.state.of = tuner.steps();
+        } else {
+            tuner.state.phase = Phase::Done;
+            tuner.state.verdict = Some(Verdict::TooFew { least: tuning.folds });
+        }
+        Ok(tuner)
+    }
+
+    /// Goes on with a tuner that was paused, as if it had not been: with the same package, samples
+    /// and memory, whose content is as the tuner left it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Tuner::new`]. The content of samples and memory is not compared: with another, the
+    /// result has no meaning.
+    pub fn resume(
+        package: &Package<'m>,
+        samples: Samples<'m>,
+        state: Paused,
+        memory: &'m mut [u32],
+    ) -> Result<Self, TuneError> {
+        let Paused { tuning, layout, .. } = state;
         let tail = Tail::find(package.graph()).ok_or(TuneError::NoTail)?;
         check(&tail, &samples, &tuning, &layout)?;
         let needed = layout.words()?;
         let found = memory.len();
         let memory = memory.get_mut(..needed).ok_or(TuneError::MemoryTooShort { found, needed })?;
-        let mut tuner = Self {
-            tail,
-            package_id: package.manifest().id,
-            unit_length: package.manifest().extras.unit_length,
-            samples,
-            tuning,
-            layout,
-            memory,
-            round: 0,
-            phase: if layout.keeps_products { Phase::Multiply(0) } else { FIRST },
-            count: 0,
-            place: 0,
-            random: 0,
-            spread: 0.0,
-            scale: 0.0,
-            squares: [0.0; 3],
-            done: 0,
-            of: 0,
-            loss: 0.0,
-            verdict: None,
-        };
-        let room = layout.carve(tuner.memory);
-        if gate::deal(samples.owners, samples.classes, tuning.folds, room.folds) {
-            tuner.of = tuner.steps();
-        } else {
-            tuner.phase = Phase::Done;
-            tuner.verdict = Some(Verdict::TooFew { least: tuning.folds });
-        }
-        Ok(tuner)
+        let manifest = package.manifest();
+        let unit_length = manifest.extras.unit_length;
+        Ok(Self { tail, package_id: manifest.id, unit_length, samples, memory, state })
+    }
+
+    /// Returns the state, for [`Tuner::resume`], and gives samples and memory back.
+    #[must_use]
+    pub fn pause(self) -> Paused {
+        self.state
     }
 
     /// Does a piece of the work: up to 16 samples, or one fit of the gate's head. Does nothing once
     /// there is a verdict.
     pub fn step(&mut self) -> Progress {
-        let phase = self.phase;
+        let phase = self.state.phase;
         match phase {
             Phase::Multiply(at) => self.multiply(at),
             Phase::Embed(biases, at) => self.embed(biases, at),
@@ -259,7 +305,7 @@ impl<'m> Tuner<'m> {
             Phase::Done => {}
         }
         if phase != Phase::Done {
-            self.done += 1;
+            self.state.done += 1;
         }
         self.progress()
     }
@@ -267,27 +313,27 @@ impl<'m> Tuner<'m> {
     /// Returns the progress.
     #[must_use]
     pub fn progress(&self) -> Progress {
-        Progress { done: self.done, of: self.of.max(self.done), fold: self.round }
+        self.state.progress()
     }
 
     /// Returns the verdict, once there is one.
     #[must_use]
     pub fn verdict(&self) -> Option<Verdict> {
-        self.verdict.filter(|_| self.phase == Phase::Done)
+        self.state.verdict()
     }
 
     /// Returns the tuned biases, once they are kept.
     #[must_use]
     pub fn biases(&mut self) -> Option<&[i32]> {
         let is_kept = self.verdict().is_some_and(|verdict| verdict.keeps());
-        let room = self.layout.carve(self.memory);
+        let room = self.state.layout.carve(self.memory);
         is_kept.then_some(room.biases)
     }
 
     /// Mean loss of the softmax over the last batch.
     #[must_use]
     pub fn loss(&self) -> f32 {
-        self.loss
+        self.state.loss
     }
 
     /// Length of what [`Tuner::write`] writes, in bytes.
@@ -305,12 +351,12 @@ impl<'m> Tuner<'m> {
         let verdict = self.verdict().filter(Verdict::keeps).ok_or(WriteError::NotKept)?;
         let evidence = verdict.evidence().ok_or(WriteError::NotKept)?;
         let recorded = Recorded {
-            epochs: self.tuning.epochs_for(self.samples.owners.len(), self.samples.classes),
-            tuning: self.tuning,
+            epochs: self.state.tuning.epochs_for(self.samples.owners.len(), self.samples.classes),
+            tuning: self.state.tuning,
             evidence,
             digest: super::delta::digest(&self.samples),
         };
-        let room = self.layout.carve(self.memory);
+        let room = self.state.layout.carve(self.memory);
         super::delta::write(&self.tail, self.package_id, &recorded, &self.samples, room, out)
     }
 }

@@ -37,7 +37,7 @@ impl From<AskError> for Impossible {
 impl Tuner<'_> {
     /// Puts the samples of a round in order, and everything that is tuned to its start.
     fn begin_round(&mut self, round: u8) {
-        let mut room = self.layout.carve(self.memory);
+        let mut room = self.state.layout.carve(self.memory);
         let inside = room.folds.iter().enumerate().filter(|(_, fold)| **fold != round);
         let mut count = 0;
         for (slot, (sample, _)) in room.order.iter_mut().zip(inside) {
@@ -48,19 +48,19 @@ impl Tuner<'_> {
         room.weights.clear();
         room.offsets.clear();
         room.centre.fill(0.0);
-        self.round = round;
-        self.count = count;
-        self.place = 0;
+        self.state.round = round;
+        self.state.count = count;
+        self.state.place = 0;
         // One order for each round.
-        self.random = u64::from(self.tuning.seed) << 8 | u64::from(round);
-        self.spread = 0.0;
-        self.squares = [0.0; 3];
-        self.phase = Phase::Measure(0);
+        self.state.random = u64::from(self.state.tuning.seed) << 8 | u64::from(round);
+        self.state.spread = 0.0;
+        self.state.squares = [0.0; 3];
+        self.state.phase = Phase::Measure(0);
     }
 
     /// Steps of descent of a round with `count` samples.
     fn descents(&self, count: usize) -> u32 {
-        match self.tuning.epochs_for(self.samples.owners.len(), self.samples.classes) {
+        match self.state.tuning.epochs_for(self.samples.owners.len(), self.samples.classes) {
             0 => 0,
             epochs => (u32::from(epochs) * count as u32).div_ceil(BATCH.into()).max(LEAST_STEPS),
         }
@@ -69,11 +69,11 @@ impl Tuner<'_> {
     /// Steps in all.
     pub(super) fn steps(&mut self) -> u32 {
         let all = self.samples.owners.len();
-        let folds = self.tuning.folds;
-        let room = self.layout.carve(self.memory);
+        let folds = self.state.tuning.folds;
+        let room = self.state.layout.carve(self.memory);
         let mut held_out = [0; 10];
         room.folds.iter().for_each(|&fold| held_out[usize::from(fold)] += 1);
-        let multiply = if self.layout.keeps_products { pieces(all) } else { 0 };
+        let multiply = if self.state.layout.keeps_products { pieces(all) } else { 0 };
         let mut steps = multiply + pieces(all) + u32::from(folds);
         for held_out in &held_out[..usize::from(folds)] {
             let inside = all - held_out;
@@ -84,7 +84,7 @@ impl Tuner<'_> {
 
     pub(super) fn multiply(&mut self, at: usize) {
         let end = (at + usize::from(BATCH)).min(self.samples.owners.len());
-        let room = self.layout.carve(self.memory);
+        let room = self.state.layout.carve(self.memory);
         let pixels = self.tail.pixels();
         let size = pixels * self.tail.channels();
         for sample in at..end {
@@ -95,7 +95,7 @@ impl Tuner<'_> {
             }
         }
         let is_last = end == self.samples.owners.len();
-        self.phase = if is_last { FIRST } else { Phase::Multiply(end) };
+        self.state.phase = if is_last { FIRST } else { Phase::Multiply(end) };
     }
 
     pub(super) fn embed(&mut self, biases: Biases, at: usize) {
@@ -103,7 +103,7 @@ impl Tuner<'_> {
         if biases == Biases::Tuned && at == 0 {
             self.round_biases();
         }
-        let mut room = self.layout.carve(self.memory);
+        let mut room = self.state.layout.carve(self.memory);
         if biases == Biases::Package {
             room.biases.iter_mut().zip(self.tail.biases()).for_each(|(out, bias)| *out = bias);
         }
@@ -111,10 +111,10 @@ impl Tuner<'_> {
             self.tail.embed_sample(self.samples.map(&self.tail, sample), sample, &mut room);
         }
         let is_last = end == self.samples.owners.len();
-        self.phase = match (is_last, biases) {
+        self.state.phase = match (is_last, biases) {
             (false, _) => Phase::Embed(biases, end),
             (true, Biases::Package) => Phase::Judge(biases, 0),
-            (true, Biases::Tuned) => Phase::Judge(biases, self.round),
+            (true, Biases::Tuned) => Phase::Judge(biases, self.state.round),
         };
     }
 
@@ -122,9 +122,9 @@ impl Tuner<'_> {
         let judged = self.try_judge(biases, fold);
         debug_assert_eq!(judged, Ok(()), "samples and memory were checked");
         let next = fold + 1;
-        let folds = self.tuning.folds;
+        let folds = self.state.tuning.folds;
         match biases {
-            Biases::Package if next < folds => self.phase = Phase::Judge(biases, next),
+            Biases::Package if next < folds => self.state.phase = Phase::Judge(biases, next),
             Biases::Package => self.begin_round(0),
             Biases::Tuned if next < folds => self.begin_round(next),
             Biases::Tuned => self.decide(),
@@ -134,10 +134,10 @@ impl Tuner<'_> {
     fn try_judge(&mut self, biases: Biases, fold: u8) -> Result<(), Impossible> {
         let quant = self.tail.output();
         let dim = self.tail.dim();
-        let limits = self.layout.limits();
-        let room = self.layout.carve(self.memory);
+        let limits = self.state.layout.limits();
+        let room = self.state.layout.carve(self.memory);
         let embedding = Embeddings { codes: room.codes, dim, quant, unit_length: self.unit_length };
-        let mut head = Head::new(self.layout.head, dim, self.package_id, limits, room.head)?;
+        let mut head = Head::new(self.state.layout.head, dim, self.package_id, limits, room.head)?;
         head.set_false_rejection_rate(0.0)?;
         for class in 0..self.samples.classes {
             head.add_class(name(class, &mut [0; 5])).map_err(|_| Impossible)?;
@@ -161,21 +161,21 @@ impl Tuner<'_> {
 
     /// Decides by the held-out samples of all folds; tunes the result if it is kept.
     fn decide(&mut self) {
-        let room = self.layout.carve(self.memory);
+        let room = self.state.layout.carve(self.memory);
         let Samples { owners, classes, .. } = self.samples;
         let side = |probabilities| gate::HeldOut { probabilities, owners, classes };
-        let verdict = gate::verdict(side(room.before), side(room.after), self.tuning.least_t);
-        self.verdict = Some(verdict);
+        let verdict = gate::verdict(side(room.before), side(room.after), self.state.tuning.least_t);
+        self.state.verdict = Some(verdict);
         if verdict.keeps() {
-            self.begin_round(self.tuning.folds);
+            self.begin_round(self.state.tuning.folds);
         } else {
-            self.phase = Phase::Done;
+            self.state.phase = Phase::Done;
         }
     }
 
     pub(super) fn measure(&mut self, at: usize) {
-        let end = (at + usize::from(BATCH)).min(self.count);
-        let mut room = self.layout.carve(self.memory);
+        let end = (at + usize::from(BATCH)).min(self.state.count);
+        let mut room = self.state.layout.carve(self.memory);
         for place in at..end {
             let sample = usize::from(room.order[place]);
             let map = self.samples.map(&self.tail, sample);
@@ -185,64 +185,64 @@ impl Tuner<'_> {
             for (centre, &x) in room.centre.iter_mut().zip(&*room.embedding) {
                 let away = x - *centre;
                 *centre += away * share;
-                self.spread += f64::from(away) * f64::from(x - *centre);
+                self.state.spread += f64::from(away) * f64::from(x - *centre);
             }
         }
-        self.phase = Phase::Measure(end);
-        if end == self.count {
-            let square = self.spread / (self.count * self.tail.dim()) as f64;
-            self.scale = if square > 0.0 { (1.0 / libm::sqrt(square)) as f32 } else { 0.0 };
+        self.state.phase = Phase::Measure(end);
+        if end == self.state.count {
+            let square = self.state.spread / (self.state.count * self.tail.dim()) as f64;
+            self.state.scale = if square > 0.0 { (1.0 / libm::sqrt(square)) as f32 } else { 0.0 };
             self.descend_or_go_on(0);
         }
     }
 
     /// Goes on with a step of descent, or with what follows the last.
     fn descend_or_go_on(&mut self, step: u32) {
-        if step < self.descents(self.count) {
-            self.phase = Phase::Descend(step);
-        } else if self.round < self.tuning.folds {
-            self.phase = Phase::Embed(Biases::Tuned, 0);
+        if step < self.descents(self.state.count) {
+            self.state.phase = Phase::Descend(step);
+        } else if self.state.round < self.state.tuning.folds {
+            self.state.phase = Phase::Embed(Biases::Tuned, 0);
         } else {
             self.round_biases();
-            self.phase = Phase::Done;
+            self.state.phase = Phase::Done;
         }
     }
 
     pub(super) fn descend(&mut self, step: u32) {
-        let steps = self.descents(self.count);
-        self.loss = 0.0;
+        let steps = self.descents(self.state.count);
+        self.state.loss = 0.0;
         for _ in 0..BATCH {
             let sample = self.draw();
             let owner = self.samples.owners[sample];
             let map = self.samples.map(&self.tail, sample);
-            let mut room = self.layout.carve(self.memory);
-            let own = gradient::Lesson { map, sample, owner, scale: self.scale, batch: BATCH };
-            self.loss += self.tail.add_gradients(&own, &mut room);
+            let mut room = self.state.layout.carve(self.memory);
+            let own = gradient::Lesson { map, sample, owner, scale: self.state.scale, batch: BATCH };
+            self.state.loss += self.tail.add_gradients(&own, &mut room);
         }
         let length = self.tail.bias_length();
-        let mut room = self.layout.carve(self.memory);
-        let pace = gradient::Pace::new(&self.tuning, step, steps, length);
-        gradient::descend(&pace, &mut self.squares, &mut room);
+        let mut room = self.state.layout.carve(self.memory);
+        let pace = gradient::Pace::new(&self.state.tuning, step, steps, length);
+        gradient::descend(&pace, &mut self.state.squares, &mut room);
         self.descend_or_go_on(step + 1);
     }
 
     /// Draws the next sample of the order, which is shuffled at the start of each epoch.
     fn draw(&mut self) -> usize {
-        let room = self.layout.carve(self.memory);
-        if self.place == 0 {
-            for i in (1..self.count).rev() {
-                let other = splitmix(&mut self.random) % (i as u64 + 1);
+        let room = self.state.layout.carve(self.memory);
+        if self.state.place == 0 {
+            for i in (1..self.state.count).rev() {
+                let other = splitmix(&mut self.state.random) % (i as u64 + 1);
                 room.order.swap(i, other as usize);
             }
         }
-        let sample = usize::from(room.order[self.place]);
-        self.place = if self.place + 1 == self.count { 0 } else { self.place + 1 };
+        let sample = usize::from(room.order[self.state.place]);
+        self.state.place = if self.state.place + 1 == self.state.count { 0 } else { self.state.place + 1 };
         sample
     }
 
     /// Writes the tuned biases as integers.
     fn round_biases(&mut self) {
-        let room = self.layout.carve(self.memory);
+        let room = self.state.layout.carve(self.memory);
         for (channel, out) in room.biases.iter_mut().enumerate() {
             *out = self.tail.tuned_bias(channel, room.change.value[channel]);
         }

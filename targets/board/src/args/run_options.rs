@@ -6,8 +6,9 @@ use std::num::NonZeroU8;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use offshoot::Tuning;
 use offshoot_device::{
-    Address, BuiltIn, ButtonsPart, CameraPart, LedPart, ScreenPart, Turn, web_address,
+    Address, BuiltIn, ButtonsPart, CameraPart, LedPart, ScreenPart, Tunes, Turn, web_address,
 };
 
 use super::{ArgError, text};
@@ -42,6 +43,7 @@ pub struct RunArgs {
     pub web: Option<SocketAddr>,
     pub api: Option<Address>,
     pub testui: bool,
+    pub tunes: Tunes,
 }
 
 /// Parses the arguments behind `run`; `None` if help is requested.
@@ -64,6 +66,7 @@ pub fn read(args: impl Iterator<Item = OsString>) -> Result<Option<RunArgs>, Arg
         web: None,
         api: None,
         testui: false,
+        tunes: Tunes::No,
     };
     let mut args = args;
     let mut plain = Vec::new();
@@ -101,7 +104,7 @@ pub fn read(args: impl Iterator<Item = OsString>) -> Result<Option<RunArgs>, Arg
     }
 }
 
-const OPTIONS: [&str; 15] = [
+const OPTIONS: [&str; 16] = [
     "--extractor",
     "--eyes",
     "--memory",
@@ -117,6 +120,7 @@ const OPTIONS: [&str; 15] = [
     "--script",
     "--web",
     "--api",
+    "--tune",
 ];
 
 fn set(run: &mut RunArgs, name: &'static str, value: OsString) -> Result<(), ArgError> {
@@ -148,6 +152,7 @@ fn set(run: &mut RunArgs, name: &'static str, value: OsString) -> Result<(), Arg
                 address.map_err(|what| ArgError::Value { option: name, what: what.to_string() })?;
             run.api = Some(address);
         }
+        "--tune" => run.tunes = tunes(&text(value))?,
         "--names" => run.names = text(value).split(',').map(str::to_string).collect(),
         // The only option left.
         _ => {
@@ -162,6 +167,14 @@ fn set(run: &mut RunArgs, name: &'static str, value: OsString) -> Result<(), Arg
         }
     }
     Ok(())
+}
+
+fn tunes(value: &str) -> Result<Tunes, ArgError> {
+    match value {
+        "idle" => Ok(Tunes::Idle(Tuning::default())),
+        "off" => Ok(Tunes::Undone),
+        _ => Err(ArgError::Value { option: "--tune", what: "needs idle or off".to_string() }),
+    }
 }
 
 fn parsed<T: FromStr<Err: ToString>>(option: &'static str, value: OsString) -> Result<T, ArgError> {
@@ -203,6 +216,9 @@ mod tests {
             (ScreenPart::None, ButtonsPart::None, false)
         );
         assert!(line("--testui").unwrap().unwrap().testui);
+        let tuning = line("p --tune idle").unwrap().unwrap();
+        assert_eq!(tuning.tunes, Tunes::Idle(Tuning::default()));
+        assert_eq!(line("p --tune=off").unwrap().unwrap().tunes, Tunes::Undone);
         let small = line("--extractor small --start-anew").unwrap().unwrap();
         assert_eq!(
             (small.package, small.extractor, small.starts_anew),
@@ -229,6 +245,7 @@ mod tests {
                 "--camera -:i420:641x480",
                 "--camera: an image of 641x480; sides are 1 to 12288, even for YUYV, NV12 and I420, with at most 16777216 pixels",
             ),
+            ("p --tune on", "--tune: needs idle or off"),
             ("p --threads 0", "--threads: number would be zero for non-zero type"),
             ("p --web pi", "--web: needs a port, or an address such as 0.0.0.0:8080"),
             ("p --api pi", "--api: needs a port, an address such as 0.0.0.0:8080, or unix:PATH"),

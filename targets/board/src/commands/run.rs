@@ -21,8 +21,12 @@ const PAUSE: Duration = Duration::from_millis(250);
 pub(super) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<Outcome> {
     let script = args.script.as_deref().map(script).transpose()?;
     let pause = if script.is_some() { Duration::ZERO } else { PAUSE };
-    let settings =
-        Settings { threshold: args.threshold, names: args.names.clone(), ..Settings::default() };
+    let settings = Settings {
+        threshold: args.threshold,
+        names: args.names.clone(),
+        tunes: args.tunes,
+        ..Settings::default()
+    };
     let bench = Bench {
         camera: args.camera.clone(),
         turn: args.turn,
@@ -69,9 +73,10 @@ pub(super) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<Outcome> {
     let package = show_error(package(args), &mut *screen)?;
     let extractor = show_error(Extractor::open_with(&package, &options), &mut *screen)?;
     let remembered = show_error(bench.remember(&extractor, &mut notice), &mut *screen)?;
-    let head = bench.teach(extractor, remembered, &mut Tee(&ending, buttons), &mut *screen)?;
+    let session = bench.teach(extractor, remembered, &mut Tee(&ending, buttons), &mut *screen)?;
     drop(screen);
     ending.follow();
+    let head = session.head();
     for (class, name) in head.classes() {
         writeln!(out, "{:6} {name}", head.shown_of(class))?;
     }

@@ -58,14 +58,16 @@ impl Session {
         let Some(place) = self.settings.names.iter().position(|other| other == name) else {
             return self.refuse(Refused::NoSuchClass(name.to_string()));
         };
-        let removed = class_at(&self.head, place).map(|id| self.head.remove_class(id));
-        if !matches!(removed, Some(Ok(()))) {
+        let Some(id) = class_at(&self.head, place) else {
             return self.refuse(Refused::NoSuchClass(name.to_string()));
+        };
+        if let Err(error) = self.remove_lessons(id) {
+            return self.refuse(Refused::Other(error.to_string()));
         }
         self.forget_place(place);
         self.forgotten = None;
         self.smooth.reset();
-        if let Some(Err(error)) = self.memory.as_mut().map(|memory| memory.save(&self.head)) {
+        if let Err(error) = self.save() {
             return self.refuse(Refused::Other(format!("removed, but not kept: {error}")));
         }
         self.outcome = Some(Ok(Done::Removed(name.to_string())));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use offshoot::{Activations, ClassId, Extractor, Head, Report};
+use offshoot::{Activations, ClassId, Extractor, Head, Progress, Report};
 use offshoot_core::head::AskError;
 
 use super::limits::GOAL;
@@ -31,6 +31,8 @@ pub struct Details<'a> {
     pub(crate) best: Option<(usize, f32)>,
     pub(crate) times: Times,
     pub(crate) has_lost: bool,
+    pub(crate) tuning: Option<Progress>,
+    pub(crate) is_tuned: bool,
 }
 
 impl Details<'_> {
@@ -79,6 +81,16 @@ impl Details<'_> {
     /// saved.
     pub fn has_lost(&self) -> bool {
         self.has_lost
+    }
+
+    /// Returns the progress of tuning, while the device tunes.
+    pub fn tuning(&self) -> Option<Progress> {
+        self.tuning
+    }
+
+    /// Returns true if the network runs with a tail that was tuned on the lessons.
+    pub fn is_tuned(&self) -> bool {
+        self.is_tuned
     }
 
     /// Returns the time per stage of the last frame.

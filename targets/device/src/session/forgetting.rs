@@ -6,6 +6,7 @@ use offshoot::{Head, WhenFull};
 
 use super::by_name::Done;
 use super::places::{EMPTY, class_at, ordinary, place_of};
+use super::tuning::emptied_like;
 use super::{LINGER, LONG, LOST, Mode, Session};
 use crate::ports::Refused;
 
@@ -45,17 +46,21 @@ impl Session {
                 let samples = self.head.samples().enumerate();
                 let of_class = samples.filter(|(_, (id, _))| Some(*id) == wanted);
                 let last = of_class.last().map(|(at, _)| at);
-                last.and_then(|sample| self.head.remove_sample(sample).ok())
+                last.map(|sample| self.remove_lesson(sample)).transpose()
             }
-            _ => self.head.undo(),
+            _ => self.undo_newest(),
         };
-        let Some(class) = undone else { return self.refuse(Refused::NothingToUndo) };
+        let class = match undone {
+            Ok(Some(class)) => class,
+            Ok(None) => return self.refuse(Refused::NothingToUndo),
+            Err(error) => return self.refuse(Refused::Other(error.to_string())),
+        };
         self.forgotten = None;
         if of.is_none() || self.newest == of {
             self.newest = None;
         }
         self.smooth.reset();
-        if let Some(Err(error)) = self.memory.as_mut().map(|memory| memory.save(&self.head)) {
+        if let Err(error) = self.save() {
             return self.refuse(Refused::Other(format!("undone, but not kept: {error}")));
         }
         let place = place_of(&self.head, class);
@@ -94,7 +99,11 @@ impl Session {
             },
             None => String::new(),
         };
-        self.forgotten = Some(std::mem::replace(&mut self.head, fresh));
+        let before = std::mem::replace(&mut self.head, fresh);
+        match self.forget_maps() {
+            Ok(maps) => self.forgotten = Some((before, maps)),
+            Err(error) => return self.say(format_args!("forgotten, and no longer tuned: {error}")),
+        }
         self.newest = None;
         self.smooth.reset();
         self.say(format_args!("Forgot all {lessons} lessons; undo takes that back{kept}"));
@@ -103,10 +112,14 @@ impl Session {
 
     /// Takes back that all was forgotten.
     fn take_back(&mut self) {
-        let Some(before) = self.forgotten.take() else { return };
+        let Some((before, maps)) = self.forgotten.take() else { return };
         let fresh = std::mem::replace(&mut self.head, before);
-        if let Some(Err(error)) = self.memory.as_mut().map(|memory| memory.save(&self.head)) {
-            self.forgotten = Some(std::mem::replace(&mut self.head, fresh));
+        let restored = maps.map_or(Ok(()), |maps| self.restore_maps(maps));
+        let kept = restored.map_err(|error| error.to_string());
+        let kept = kept.and_then(|()| self.save().map_err(|error| error.to_string()));
+        if let Err(error) = kept {
+            let before = std::mem::replace(&mut self.head, fresh);
+            self.forgotten = self.forget_maps().ok().map(|maps| (before, maps));
             return self.refuse(Refused::Other(format!("not taken back: {error}")));
         }
         self.outcome = Some(Ok(Done::Restored));
@@ -121,7 +134,11 @@ impl Session {
 
     /// Returns a head of the same kind and settings without classes, or why there is none.
     fn emptied(&self) -> Result<Head, String> {
-        let head = Head::from_bytes(&self.head.to_bytes(), &self.extractor);
+        let head = match self.tail().is_some() {
+            // Bound to the network as it is.
+            true => emptied_like(&self.head, self.extractor.package().manifest().id),
+            false => Head::from_bytes(&self.head.to_bytes(), &self.extractor),
+        };
         let mut head = head.map_err(|error| error.to_string())?;
         // Those behind a class that is removed move up.
         while let Some(first) = head.class_at(0) {

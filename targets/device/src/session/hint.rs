@@ -7,6 +7,7 @@ use super::Session;
 use super::details::Times;
 use super::limits::GOAL;
 use super::places::shown_at;
+use super::tuning::Tune;
 use crate::ports::Backlog;
 
 fn ms(time: Duration) -> f64 {
@@ -47,6 +48,11 @@ impl Session {
                     0 => Ok(()),
                     broken => write!(self.hint, ", {broken} broken"),
                 })
+            }
+            _ if self.tune.as_ref().is_some_and(|tune| tune.progress().is_some()) => {
+                let progress = self.tune.as_ref().and_then(Tune::progress);
+                let done = progress.map_or(0, |p| u64::from(p.done) * 100 / u64::from(p.of.max(1)));
+                write!(self.hint, "tuning {done} %")
             }
             _ if self.has_lost() => self.hint.write_str("the newest lesson was lost"),
             (Some((0, name)), None) => write!(self.hint, "{name}: {}", self.settings.hint),

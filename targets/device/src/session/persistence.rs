@@ -4,12 +4,13 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use offshoot::{Extractor, Head, Limits};
+use offshoot::{Extractor, Head, Limits, TuneError};
 use offshoot_store::{
     FILE_SECTOR, FileError, FileMedium, LoadError, OpenError, SaveError, Store, medium_size,
 };
 
 use super::limits::{MOST_CLASSES, limits};
+use super::record::{self, Beside, Lessons};
 
 /// Bytes by which the limit of names grew: older files are smaller, and are still written to. Only
 /// a full head with long names does not fit them.
@@ -65,6 +66,12 @@ pub enum Cause {
     /// The content is not a head for this package.
     #[error("{0}; name another file, or {ANEW}")]
     Head(offshoot::Error),
+    /// The file keeps no maps, and lessons without them cannot be tuned.
+    #[error("these lessons were kept without what tuning needs: name another file, or {ANEW}")]
+    NoMaps,
+    /// The package has nothing that can be tuned.
+    #[error(transparent)]
+    Untunable(#[from] TuneError),
     /// The head is larger than any file for it.
     #[error("a head of {0} bytes is too large to be kept")]
     TooLarge(usize),
@@ -88,11 +95,15 @@ pub struct Memory {
     store: Store<FileMedium>,
     path: PathBuf,
     bytes: Vec<u8>,
+    /// True if the file has room for the maps of the samples and a tuned tail.
+    keeps_maps: bool,
+    /// Lessons that were read, without their head, until the session takes them.
+    read: Option<Lessons<()>>,
 }
 
 impl Memory {
     /// Opens the file, or creates it, with room for any head of these limits; returns the head that
-    /// was saved last, if there is one.
+    /// was saved last, if there is one. A file of [`Memory::open_for_tuning`] goes on as such.
     ///
     /// # Errors
     ///
@@ -107,13 +118,52 @@ impl Memory {
         let most = limits.most_encoded_for(extractor.parts());
         let now = size(most).ok_or_else(|| MemoryError::new(path, Cause::TooLarge(most)))?;
         let before = size(most_before(limits, extractor.embedding_dim()));
-        let medium = match (FileMedium::open(path, now), before) {
-            (Err(FileError::OtherSize { found, .. }), Some(before)) if found == before => {
-                FileMedium::open(path, before)
+        let with_maps = size_with_maps(extractor, limits);
+        match FileMedium::open(path, now) {
+            Err(FileError::OtherSize { found, .. }) if with_maps == Some(found) => {
+                Self::read(path, FileMedium::open(path, found), extractor, true)
             }
-            (opened, _) => opened,
-        };
-        let medium = medium.map_err(|error| match error {
+            Err(FileError::OtherSize { found, .. }) if before == Some(found) => {
+                Self::read(path, FileMedium::open(path, found), extractor, false)
+            }
+            opened => Self::read(path, opened, extractor, false),
+        }
+    }
+
+    /// Opens the file, or creates it, with room for the map of each sample and for a tuned tail,
+    /// too: they are one record with the head.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Memory::open`]; a package that cannot be tuned, and a file of lessons without maps.
+    pub fn open_for_tuning(
+        path: impl AsRef<Path>,
+        extractor: &Extractor,
+        limits: Limits,
+    ) -> Result<(Self, Option<Head>), MemoryError> {
+        let path = path.as_ref();
+        let size_of = size_with_maps(extractor, limits);
+        let wanted = size_of.ok_or_else(|| MemoryError::new(path, TuneError::NoTail))?;
+        let plain = [
+            size(limits.most_encoded_for(extractor.parts())),
+            size(most_before(limits, extractor.embedding_dim())),
+        ];
+        match FileMedium::open(path, wanted) {
+            Err(FileError::OtherSize { found, .. }) if plain.contains(&Some(found)) => {
+                Err(MemoryError::new(path, Cause::NoMaps))
+            }
+            opened => Self::read(path, opened, extractor, true),
+        }
+    }
+
+    /// Reads a file that was opened.
+    fn read(
+        path: &Path,
+        opened: Result<FileMedium, FileError>,
+        extractor: &Extractor,
+        keeps_maps: bool,
+    ) -> Result<(Self, Option<Head>), MemoryError> {
+        let medium = opened.map_err(|error| match error {
             FileError::OtherSize { .. } => MemoryError::new(path, Cause::OtherFile(error)),
             error => MemoryError::new(path, Cause::File(error)),
         })?;
@@ -123,9 +173,34 @@ impl Memory {
         }
         let mut bytes = vec![0; store.capacity()];
         let record = store.load(&mut bytes).map_err(|e| MemoryError::new(path, e))?;
-        let head = record.map(|record| Head::from_bytes(record, extractor)).transpose();
-        let head = head.map_err(|e| MemoryError::new(path, Cause::Head(e)))?;
-        Ok((Self { store, path: path.to_path_buf(), bytes }, head))
+        let bad = |error| MemoryError::new(path, Cause::Head(error));
+        let mut head = None;
+        let mut read = None;
+        match record {
+            Some(record) if keeps_maps => {
+                let lessons = record::decode(record, extractor).map_err(bad)?;
+                let (own, beside) = lessons.without_head();
+                (head, read) = (Some(own), Some(beside));
+            }
+            Some(record) => head = Some(Head::from_bytes(record, extractor).map_err(bad)?),
+            None => {}
+        }
+        Ok((Self { store, path: path.to_path_buf(), bytes, keeps_maps, read }, head))
+    }
+
+    /// Returns true if the file has room for maps and a tuned tail.
+    pub fn keeps_maps(&self) -> bool {
+        self.keeps_maps
+    }
+
+    /// Returns the error of lessons that cannot be tuned on, because their maps are not kept.
+    pub(crate) fn without_maps(&self) -> MemoryError {
+        MemoryError::new(&self.path, Cause::NoMaps)
+    }
+
+    /// Returns maps and tail that were read with the head, once.
+    pub(crate) fn take_read(&mut self) -> Option<Lessons<()>> {
+        self.read.take()
     }
 
     /// Returns true if the newest training samples could not be read and the head is the one before
@@ -172,8 +247,14 @@ impl Memory {
     ) -> Result<PathBuf, MemoryError> {
         let aside = free_name(&self.path).map_err(|e| MemoryError::of_file(&self.path, e))?;
         fs::rename(&self.path, &aside).map_err(|e| MemoryError::of_file(&self.path, e))?;
-        let fresh = Self::open(&self.path, extractor, limits())
-            .and_then(|(mut memory, _)| memory.save(head).map(|()| memory));
+        let opened = match self.keeps_maps {
+            true => Self::open_for_tuning(&self.path, extractor, limits()),
+            false => Self::open(&self.path, extractor, limits()),
+        };
+        let none = Beside { maps: &[], tail: None, tuned: 0 };
+        let beside = self.keeps_maps.then_some(none);
+        let fresh =
+            opened.and_then(|(mut memory, _)| memory.save_with(head, beside).map(|()| memory));
         match fresh {
             Ok(fresh) => {
                 *self = fresh;
@@ -191,15 +272,36 @@ impl Memory {
     ///
     /// # Errors
     ///
-    /// [`MemoryError`] if the file system reports an error; the previous head still loads.
+    /// [`MemoryError`] if the file system reports an error; the previous head still loads. A file
+    /// with room for maps takes the heads of a session only.
     pub fn save(&mut self, head: &Head) -> Result<(), MemoryError> {
-        let length = head
-            .encode(&mut self.bytes)
-            .map_err(|_| MemoryError::new(&self.path, Cause::TooLarge(head.encoded_len())))?;
+        self.save_with(head, None)
+    }
+
+    /// Saves the head, in one record with its maps and its tail if the file has room for them.
+    pub(crate) fn save_with(
+        &mut self,
+        head: &Head,
+        beside: Option<Beside<'_>>,
+    ) -> Result<(), MemoryError> {
+        let encoded = match beside {
+            Some(beside) if self.keeps_maps => record::encode(head, &beside, &mut self.bytes),
+            None if self.keeps_maps => return Err(self.without_maps()),
+            _ => head.encode(&mut self.bytes),
+        };
+        let too_large = |_| MemoryError::new(&self.path, Cause::TooLarge(head.encoded_len()));
+        let length = encoded.map_err(too_large)?;
         let saved = self.store.save(&self.bytes[..length]);
         saved.map_err(|e| MemoryError::new(&self.path, e))?;
         Ok(())
     }
+}
+
+/// Returns the size of a file with room for maps and a tail as well; `None` if the package cannot be
+/// tuned.
+fn size_with_maps(extractor: &Extractor, limits: Limits) -> Option<u64> {
+    let most = limits.most_encoded_for(extractor.parts());
+    size(record::longest(extractor, most, limits.samples.into())?)
 }
 
 /// Returns the size of a file with room for heads of `most` bytes.

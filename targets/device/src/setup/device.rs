@@ -16,7 +16,7 @@ use crate::session::limits::limits;
 use crate::session::persistence::{Memory, MemoryError};
 use crate::session::run_loop::{run, show_end};
 use crate::session::{LOST, Ports, Session, SessionError};
-use crate::settings::Settings;
+use crate::settings::{Settings, Tunes};
 
 /// Polling interval of buttons during a test.
 const LOOK: Duration = Duration::from_millis(20);
@@ -94,14 +94,17 @@ impl Bench {
         if let Some(aside) = aside {
             say(&format!("{}: kept as {}", path.display(), aside.display()));
         }
-        let (memory, head) = Memory::open(path, extractor, limits())?;
+        let (memory, head) = match self.settings.tunes {
+            Tunes::Idle(_) => Memory::open_for_tuning(path, extractor, limits())?,
+            Tunes::No | Tunes::Undone => Memory::open(path, extractor, limits())?,
+        };
         if memory.has_lost() {
             say(&format!("{}: {LOST}", path.display()));
         }
         Ok((memory, head))
     }
 
-    /// Runs a session until the user ends it; returns the trained head. An error that stops it
+    /// Runs a session until the user ends it; returns it, with the trained head. An error that stops it
     /// before is the last text on the screen.
     ///
     /// # Errors
@@ -113,7 +116,7 @@ impl Bench {
         remembered: Remembered,
         buttons: &mut dyn Buttons,
         screen: &mut dyn Screen,
-    ) -> Result<Head, DeviceError> {
+    ) -> Result<Session, DeviceError> {
         let session = self.begin(extractor, remembered, buttons);
         let (mut session, mut source, mut led) = match session {
             Ok(parts) => parts,
@@ -123,7 +126,7 @@ impl Bench {
             }
         };
         run(&mut session, &mut Ports { source: &mut *source, buttons, screen, led: &mut *led })?;
-        Ok(session.into_head())
+        Ok(session)
     }
 
     #[expect(clippy::type_complexity, reason = "a session and what it borrows")]

@@ -33,6 +33,10 @@ struct Snapshot<'a> {
     has_lost: bool,
     /// True if another object can be shown to the camera.
     has_next: bool,
+    /// Progress of tuning, 0 to 1, while the device tunes.
+    tuning: Option<f32>,
+    /// True if the network was tuned on the lessons.
+    is_tuned: bool,
     /// True if there are training samples, which the page offers to forget.
     can_forget: bool,
 }
@@ -130,6 +134,8 @@ pub fn write(out: &mut Vec<u8>, screen: &Screen<'_>, inside: &mut Details<'_>, w
         report,
         has_lost: inside.has_lost(),
         has_next: wanted.has_next,
+        tuning: inside.tuning().map(|progress| progress.done as f32 / progress.of.max(1) as f32),
+        is_tuned: inside.is_tuned(),
         can_forget: inside.ids().any(|class| inside.shown(class) > 0),
     };
     out.clear();

@@ -99,12 +99,20 @@ function show(next) {
   text($('hint'), advice(next));
   $('next').hidden = !next.has_next;
   $('damaged').hidden = !next.has_lost;
+  showTuning(next);
   $('add').hidden = !next.has_room;
   $('forget-lessons').hidden = !next.can_forget;
   showClasses(next);
   showHeat(next.picture && isPressed('heat-button') ? next.heat : null, next.picture);
   if ($('report').open) showReport(next);
   showTimes(next.times);
+}
+
+/** Whether the network is tuned on the lessons, or is being tuned. */
+function showTuning({ tuning, is_tuned: isTuned }) {
+  const isTuning = typeof tuning === 'number';
+  $('tuning').hidden = !isTuning && !isTuned;
+  text($('tuning'), isTuning ? `Tuning to your lessons: ${percent(tuning)}` : 'Tuned to your lessons');
 }
 
 /** The large line, and what stands beside it. */
