@@ -1,5 +1,6 @@
 //! Driver: divides a layer into jobs for a kernel.
 
+use core::mem::MaybeUninit;
 use core::ops::Range;
 
 use offshoot_core::Shape;
@@ -332,7 +333,7 @@ pub(crate) unsafe fn depthwise<K: Kernel>(
     assert!(layer.packed.len() == K::TAPS.bytes(channels, places), "packed for another plan");
     let border = &mut scratch[..channels];
     border.fill(input.value.quant.zero_point);
-    let mut pointers = Columns::new(window, input, border);
+    let mut pointers = Columns::new::<K>(window, input, border);
     let width = target.shape.w();
     let end = target.pixels.end;
     let mut pixel = target.pixels.start;
@@ -350,7 +351,7 @@ pub(crate) unsafe fn depthwise<K: Kernel>(
             pointers.point(line * line_step, oy + line, start, pixels);
         }
         let job = Taps {
-            taps: pointers.pointers.as_ptr(),
+            taps: pointers.pointers.as_ptr().cast(),
             step: pointers.step,
             rows,
             columns,
@@ -378,7 +379,7 @@ struct Columns<'a> {
     window: &'a Window,
     input: &'a Map<'a>,
     border: *const i8,
-    pointers: [*const i8; POINTERS],
+    pointers: [MaybeUninit<*const i8>; POINTERS],
     /// True if adjacent windows share columns.
     shared: bool,
     /// Pointers from pixel to pixel.
@@ -388,7 +389,7 @@ struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
-    fn new(window: &'a Window, input: &'a Map<'a>, border: &[i8]) -> Self {
+    fn new<K: Kernel>(window: &'a Window, input: &'a Map<'a>, border: &[i8]) -> Self {
         let [kh, kw] = window.kernel.map(usize::from);
         let stride = usize::from(window.stride[1]);
         let shared = window.dilation[1] == 1 && stride < kw;
@@ -396,7 +397,11 @@ impl<'a> Columns<'a> {
         // A kernel may read pointers of the last pixel up to a whole group.
         let pixels = (POINTERS - 2 * MAX_TAPS) / step + 1;
         let border = border.as_ptr();
-        Self { window, input, border, pointers: [border; POINTERS], shared, step, pixels }
+        let mut pointers = [const { MaybeUninit::uninit() }; POINTERS];
+        if !K::LINES {
+            pointers.fill(MaybeUninit::new(border));
+        }
+        Self { window, input, border, pointers, shared, step, pixels }
     }
 
     /// Returns the pointers of a line of `pixels`.
@@ -440,7 +445,7 @@ impl<'a> Columns<'a> {
                 let inside = if row.is_empty() { 0 } else { inside };
                 let slots =
                     &mut self.pointers[at + piece * self.step + ky..][..(columns - 1) * kh + 1];
-                let mut slots = Slots { next: slots.as_mut_ptr(), stride: kh };
+                let mut slots = Slots { next: slots.as_mut_ptr().cast(), stride: kh };
                 let pixel = row.as_ptr().wrapping_add(first.wrapping_mul(channels));
                 // SAFETY: `columns` slots in all, each `kh` behind the other, were sliced.
                 unsafe {

@@ -133,7 +133,7 @@ pub(crate) trait Kernel: Copy {
         }
     }
 
-    /// True if [`Kernel::taps`] takes several lines at once.
+    /// True if [`Kernel::taps`] takes several lines at once, and reads no pointers behind them.
     const LINES: bool = false;
 
     /// Multiplies gathered rows by panels.

@@ -5,6 +5,8 @@
 //! each of two channels; cells are widened once for all channels. `SMMLAR` adds the rounded upper half
 //! of a product of 64 bits to the zero point: with a doubled mantissa that is the requantization.
 
+use core::ops::Range;
+
 use offshoot_core::graph::Clamp;
 use offshoot_core::{Multiplier, quant};
 
@@ -89,6 +91,8 @@ pub(super) unsafe fn clamp(codes: *mut i8, count: usize, clamp: Clamp) {
 /// # Safety
 /// Same contract as [`Kernel::rows`].
 unsafe fn rows(job: &Rows) {
+    // SAFETY: the caller's promise.
+    let (fours, ones) = unsafe { (Blocks::<PIXELS>::new(job), Blocks::<1>::new(job)) };
     let mut pixel = 0;
     while pixel < job.pixels {
         let left = job.pixels - pixel;
@@ -97,97 +101,97 @@ unsafe fn rows(job: &Rows) {
             if left >= PIXELS - 1 && job.pixels >= PIXELS {
                 // The last tile may begin with a pixel of the one before.
                 pixel = pixel.min(job.pixels - PIXELS);
-                Block::<PIXELS>::new(job, pixel).run();
+                fours.run(pixel);
                 pixel += PIXELS;
             } else {
-                Block::<1>::new(job, pixel).run();
+                ones.run(pixel);
                 pixel += 1;
             }
         }
     }
 }
 
-/// Some adjacent pixels of a job, 1 or [`PIXELS`], with their cells widened.
-struct Block<'a, const N: usize> {
+/// Blocks of adjacent pixels of a job, 1 or [`PIXELS`] of them.
+struct Blocks<'a, const N: usize> {
     job: &'a Rows,
-    cells: *const u32,
-    out: *mut i8,
+    /// Operands but for panels and result.
+    tile: Tile,
+    panel_bytes: usize,
     joined: bool,
     short: bool,
 }
 
-impl<'a, const N: usize> Block<'a, N> {
-    /// Widens the cells of the pixels from `pixel` on.
-    ///
+impl<'a, const N: usize> Blocks<'a, N> {
     /// # Safety
-    /// The job has these pixels and at least one cell.
-    unsafe fn new(job: &'a Rows, pixel: usize) -> Self {
-        let fours = job.depth / 4;
-        // SAFETY: the caller's promise; three bytes of the spare memory are there to align it.
-        unsafe {
-            let rows = job.cells.add(pixel * job.stride);
-            let cells = job.spare.add(job.spare.align_offset(4)).cast::<u32>();
-            if N == 1 {
-                widen_one(rows, cells, fours);
-            } else {
-                widen_four(rows, job.stride, cells, fours);
-            }
-            let out = job.out.add(pixel * job.out_stride);
-            // The lowest bit of a doubled mantissa is free: it marks weights that could not be joined.
-            let apart = word_at(job.panels, LANES) & 1 != 0;
-            let joined = Dsp::ROWS.may_join(job.depth) && !apart;
-            Self { job, cells, out, joined, short: is_short(&job.tail) && !apart }
-        }
+    /// The job has a panel.
+    unsafe fn new(job: &'a Rows) -> Self {
+        let cells = job.spare.wrapping_add(job.spare.align_offset(4)).cast::<u32>().cast_const();
+        let words = job.depth / 2 * N;
+        let sixteens = job.depth / 16;
+        let tile = Tile {
+            cells,
+            sixteens: cells.wrapping_add(sixteens * 8 * N),
+            end: cells.wrapping_add(words),
+            panels: job.panels,
+            panels_end: job.panels,
+            out: job.out,
+            stride: job.out_stride,
+            stride3: 3 * job.out_stride,
+            zero: job.tail.zero.into(),
+            even: usize::from(sixteens.is_multiple_of(2)),
+        };
+        // The lowest bit of a doubled mantissa is free: it marks weights that could not be joined.
+        // SAFETY: the caller's promise.
+        let apart = unsafe { word_at(job.panels, LANES) } & 1 != 0;
+        let joined = Dsp::ROWS.may_join(job.depth) && !apart;
+        let panel_bytes = Dsp::ROWS.panel_bytes(job.depth);
+        Self { job, tile, panel_bytes, joined, short: is_short(&job.tail) && !apart }
     }
 
-    /// Computes all channels.
+    /// Computes all channels of the pixels from `pixel` on.
     ///
     /// # Safety
-    /// The contract of [`Kernel::rows`].
-    unsafe fn run(&self) {
+    /// The contract of [`Kernel::rows`]; the job has these pixels.
+    unsafe fn run(&self, pixel: usize) {
         let job = self.job;
         let pairs = job.channels / LANES;
-        // SAFETY: the caller's promise: that many panels and channels lie behind the pointers.
+        let fours = job.depth / 4;
+        // SAFETY: the caller's promise: that many cells, panels and channels lie behind the pointers;
+        // three bytes of the spare memory are there to align it.
         unsafe {
+            let rows = job.cells.add(pixel * job.stride);
+            match N {
+                1 => widen_one(rows, self.tile.cells.cast_mut(), fours),
+                _ => widen_four(rows, job.stride, self.tile.cells.cast_mut(), fours),
+            }
+            let out = job.out.add(pixel * job.out_stride);
             if self.short {
-                self.codes(0..pairs, self.out, job.out_stride);
+                self.codes(0..pairs, out, job.out_stride);
                 if job.channels % LANES > 0 {
-                    self.last_channel(pairs);
+                    self.last_channel(pairs, out);
                 }
             } else {
                 for pair in 0..pairs {
-                    self.sums(pair, LANES);
+                    self.sums(pair, LANES, out);
                 }
                 if job.channels % LANES > 0 {
-                    self.sums(pairs, 1);
+                    self.sums(pairs, 1, out);
                 }
             }
         }
     }
 
-    fn tile(&self, panels: core::ops::Range<usize>, out: *mut i8, stride: usize) -> Tile {
-        let job = self.job;
-        let panel_bytes = Dsp::ROWS.panel_bytes(job.depth);
-        let words = job.depth / 2 * N;
-        let sixteens = job.depth / 16 * 8 * N;
-        Tile {
-            cells: self.cells,
-            sixteens: self.cells.wrapping_add(sixteens),
-            end: self.cells.wrapping_add(words),
-            panels: job.panels.wrapping_add(panels.start * panel_bytes),
-            panels_end: job.panels.wrapping_add(panels.end * panel_bytes),
-            out,
-            stride,
-            stride3: 3 * stride,
-            zero: job.tail.zero.into(),
-        }
+    fn tile(&self, panels: Range<usize>, out: *mut i8, stride: usize) -> Tile {
+        let panels_end = self.tile.panels.wrapping_add(panels.end * self.panel_bytes);
+        let panels = self.tile.panels.wrapping_add(panels.start * self.panel_bytes);
+        Tile { panels, panels_end, out, stride, stride3: 3 * stride, ..self.tile }
     }
 
     /// Computes whole panels of codes.
     ///
     /// # Safety
     /// The panels exist, and room for two codes of each for every pixel.
-    unsafe fn codes(&self, panels: core::ops::Range<usize>, out: *mut i8, stride: usize) {
+    unsafe fn codes(&self, panels: Range<usize>, out: *mut i8, stride: usize) {
         if panels.is_empty() {
             return;
         }
@@ -211,13 +215,13 @@ impl<'a, const N: usize> Block<'a, N> {
     ///
     /// # Safety
     /// The panel exists.
-    unsafe fn last_channel(&self, panel: usize) {
+    unsafe fn last_channel(&self, panel: usize, out: *mut i8) {
         let mut codes = [[0i8; LANES]; PIXELS];
         // SAFETY: there is room for the tile in `codes`, and for one channel in the result.
         unsafe {
             self.codes(panel..panel + 1, codes.as_mut_ptr().cast(), LANES);
             for (pixel, code) in codes.iter().enumerate().take(N) {
-                *self.out.add(pixel * self.job.out_stride + LANES * panel) = code[0];
+                *out.add(pixel * self.job.out_stride + LANES * panel) = code[0];
             }
         }
     }
@@ -226,7 +230,7 @@ impl<'a, const N: usize> Block<'a, N> {
     ///
     /// # Safety
     /// The panel exists.
-    unsafe fn sums(&self, panel: usize, channels: usize) {
+    unsafe fn sums(&self, panel: usize, channels: usize, out: *mut i8) {
         let mut sums = [[0i32; LANES]; PIXELS];
         let tile = self.tile(panel..panel + 1, sums.as_mut_ptr().cast(), 0);
         // SAFETY: there is room for the sums of a tile.
@@ -238,7 +242,7 @@ impl<'a, const N: usize> Block<'a, N> {
                 (_, true) => joined_four_pixel_sums(&tile),
             }
             for (pixel, sums) in sums.iter().enumerate().take(N) {
-                let out = self.out.add(pixel * self.job.out_stride + LANES * panel);
+                let out = out.add(pixel * self.job.out_stride + LANES * panel);
                 for (lane, &sum) in sums.iter().enumerate().take(channels) {
                     let mantissa = word_at(tile.panels, LANES + lane);
                     *out.add(lane) = requantize(sum, mantissa, &self.job.tail);

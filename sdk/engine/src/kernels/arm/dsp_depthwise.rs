@@ -5,7 +5,7 @@
 //! their middle rows. Then one channel after the other passes all of its pixels, weights in registers:
 //! two products at a time for the pairs, one for the rest.
 
-use core::arch::naked_asm;
+use core::arch::{asm, naked_asm};
 use core::mem::MaybeUninit;
 
 use super::dsp::{clamp, is_short, requantize, word_at};
@@ -161,12 +161,12 @@ impl Pass {
             unsafe { [0, 1, 2, 3, 4].map(|row| word_at(panel, row * LANES + lane)) };
         // A doubled mantissa beyond 2^31: doubled are the weights, which have 16 bits, and the bias.
         let twice = u32::from(mantissa < 0);
-        let weights = [first, second, third].map(|column| column as u32);
-        let middle =
-            weights.map(|column| u32::from((i16::from((column >> 8) as i8) << twice) as u16));
+        let double = |pair: u32| (pair << twice) & !(twice << 16);
+        let [first, second, third] = [first, second, third].map(|column| column as u32);
+        let [x, y, z] = [first, second, third].map(|column| double(odd_bytes(column)));
         Self {
-            outer: weights.map(|column| (widened(column) << twice) & !(twice << 16)),
-            inner: [middle[0] | middle[1] << 16, middle[2]],
+            outer: [first, second, third].map(|column| double(even_bytes(column))),
+            inner: [x & 0xffff | y << 16, z],
             mantissa: (mantissa as u32 >> twice) as i32,
             zero: zero.into(),
             bias: bias << twice,
@@ -202,10 +202,39 @@ impl Pass {
 }
 
 /// Returns bytes 0 and 2 of a word, each widened to 16 bits.
-fn widened(word: u32) -> u32 {
-    let low = i16::from(word as i8) as u16;
-    let high = i16::from((word >> 16) as i8) as u16;
-    u32::from(low) | u32::from(high) << 16
+fn even_bytes(word: u32) -> u32 {
+    let pair;
+    // SAFETY: arithmetic; kernels run where there is the extension.
+    unsafe { asm!("sxtb16 {}, {}", out(reg) pair, in(reg) word, options(pure, nomem, nostack)) };
+    pair
+}
+
+/// Returns bytes 1 and 3 of a word, each widened to 16 bits.
+fn odd_bytes(word: u32) -> u32 {
+    even_bytes(word.rotate_right(8))
+}
+
+/// Widens one column.
+macro_rules! column {
+    () => {
+        concat!(
+            "ldm r0!, {{r11, r12, lr}}\n ",
+            "ldr r11, [r11, r1]\n ",
+            "ldr r12, [r12, r1]\n ",
+            "ldr lr, [lr, r1]\n ",
+            "sxtb16 r6, r11\n ",
+            "sxtb16 r9, r11, ror #8\n ",
+            "sxtb16 r11, lr\n ",
+            "sxtb16 lr, lr, ror #8\n ",
+            "sxtb16 r5, r12\n ",
+            "sxtb16 r8, r12, ror #8\n ",
+            "pkhbt r4, r6, r11, lsl #16\n ",
+            "pkhtb r6, r11, r6, asr #16\n ",
+            "pkhbt r7, r9, lr, lsl #16\n ",
+            "pkhtb r9, lr, r9, asr #16\n ",
+            "stm r3!, {{r4, r5, r6, r7, r8, r9}}\n ",
+        )
+    };
 }
 
 /// Widens the columns of four channels of a window's map, see [`WORDS`].
@@ -221,22 +250,15 @@ unsafe extern "C" fn widen_columns(
 ) {
     naked_asm!(
         "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
+        // Two columns a round; an odd one first.
+        "lsrs r2, r2, #1",
+        "bcc 2f",
+        "add r2, r2, #1",
+        "b 3f",
         "2:",
-        "ldm r0!, {{r11, r12, lr}}",
-        "ldr r11, [r11, r1]",
-        "ldr r12, [r12, r1]",
-        "ldr lr, [lr, r1]",
-        "sxtb16 r6, r11",
-        "sxtb16 r9, r11, ror #8",
-        "sxtb16 r11, lr",
-        "sxtb16 lr, lr, ror #8",
-        "sxtb16 r5, r12",
-        "sxtb16 r8, r12, ror #8",
-        "pkhbt r4, r6, r11, lsl #16",
-        "pkhtb r6, r11, r6, asr #16",
-        "pkhbt r7, r9, lr, lsl #16",
-        "pkhtb r9, lr, r9, asr #16",
-        "stm r3!, {{r4, r5, r6, r7, r8, r9}}",
+        column!(),
+        "3:",
+        column!(),
         "subs r2, r2, #1",
         "bne 2b",
         "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
@@ -275,10 +297,9 @@ macro_rules! pixels {
                 "ldr r11, [sp]",
                 "cmp r10, r11",
                 "bne 2b",
-                "ldrd r11, r12, [sp, #4]",
-                "add r10, r10, r11",
-                "ldr r11, [sp]",
-                "add r11, r11, r12",
+                "ldrd r12, lr, [sp, #4]",
+                "add r10, r10, r12",
+                "add r11, r11, lr",
                 "str r11, [sp]",
                 "ldr r11, [sp, #12]",
                 "cmp r10, r11",

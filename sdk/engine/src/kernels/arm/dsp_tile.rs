@@ -30,6 +30,8 @@ pub(super) struct Tile {
     pub stride3: usize,
     /// Zero point of the output.
     pub zero: i32,
+    /// 1 if the number of sixteens of a row is even: one after the first, then two at a time.
+    pub even: usize,
 }
 
 /// Defines a loop over panels: sums from r0 on, cells in r8, panels in r9; on the stack a copy of
@@ -43,11 +45,11 @@ macro_rules! panels {
             naked_asm!(
                 "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
                 "sub sp, sp, #44",
-                "ldm r0, {{r1, r2, r3, r4, r5, r6, r7, r8, r9}}",
-                "stm sp, {{r1, r2, r3, r4, r5, r6, r7, r8, r9}}",
+                "ldm r0, {{r1, r2, r3, r4, r5, r6, r7, r8, r9, r10}}",
+                "stm sp, {{r1, r2, r3, r4, r5, r6, r7, r8, r9, r10}}",
                 "mov r9, r4",
                 "1:",
-                "str r9, [sp, #36]",
+                "str r9, [sp, #40]",
                 "ldr r0, [r9], #4",
                 "ldr r1, [r9], #12",
                 "ldr r8, [sp, #0]",
@@ -96,18 +98,23 @@ macro_rules! joined_panels {
             naked_asm!(
                 "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
                 "sub sp, sp, #44",
-                "ldm r0, {{r1, r2, r3, r4, r5, r6, r7, r8, r9}}",
-                "stm sp, {{r1, r2, r3, r4, r5, r6, r7, r8, r9}}",
+                "ldm r0, {{r1, r2, r3, r4, r5, r6, r7, r8, r9, r10}}",
+                "stm sp, {{r1, r2, r3, r4, r5, r6, r7, r8, r9, r10}}",
                 "mov r9, r4",
                 "1:",
-                "str r9, [sp, #36]",
+                "str r9, [sp, #40]",
                 "ldr r0, [r9], #16",
                 "ldr r8, [sp, #0]",
                 $($first,)* $($step,)* $($step,)* $($step,)*
-                "b 3f",
+                "ldr r12, [sp, #36]",
+                "cmp r12, #0",
+                "bne 3f",
+                "b 4f",
                 "2:",
                 $($step,)* $($step,)* $($step,)* $($step,)*
                 "3:",
+                $($step,)* $($step,)* $($step,)* $($step,)*
+                "4:",
                 "ldr r12, [sp, #8]",
                 "cmp r8, r12",
                 "bne 2b",
@@ -219,7 +226,7 @@ macro_rules! four {
             "smlad r7, lr, r11, r7"
             ],
             [
-            "ldr r8, [sp, #36]"
+            "ldr r8, [sp, #40]"
             "ldr lr, [r8, #4]"
             "sub r1, r1, r0"
             "sub r3, r3, r2"
@@ -287,7 +294,7 @@ macro_rules! one {
             "smlad r1, r3, r5, r1"
             ],
             [
-            "ldr r8, [sp, #36]"
+            "ldr r8, [sp, #40]"
             "ldr r2, [r8, #4]"
             "sub r1, r1, r0"
             "add r1, r2, r1, asr #8"
@@ -307,7 +314,7 @@ macro_rules! four_codes {
             $(#[$doc])*
             $name,
             [
-            "ldr r8, [sp, #36]"
+            "ldr r8, [sp, #40]"
             "ldr r10, [r8, #8]"
             "ldr r11, [r8, #12]"
             "ldr r12, [sp, #32]"
@@ -392,7 +399,7 @@ macro_rules! one_codes {
             $(#[$doc])*
             $name,
             [
-            "ldr r8, [sp, #36]"
+            "ldr r8, [sp, #40]"
             "ldr r10, [r8, #8]"
             "ldr r11, [r8, #12]"
             "ldr r12, [sp, #32]"
