@@ -22,7 +22,7 @@ describe() {
         linker=aarch64-linux-gnu-gcc emulator=qemu-aarch64 sysroot=/usr/aarch64-linux-gnu
         linker_packages='gcc-aarch64-linux-gnu libc6-dev-arm64-cross'
         ;;
-    armv7-unknown-linux-gnueabihf)
+    armv7-unknown-linux-gnueabihf | thumbv7neon-unknown-linux-gnueabihf)
         linker=arm-linux-gnueabihf-gcc emulator=qemu-arm sysroot=/usr/arm-linux-gnueabihf
         linker_packages='gcc-arm-linux-gnueabihf libc6-dev-armhf-cross'
         ;;

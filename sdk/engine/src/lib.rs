@@ -23,6 +23,7 @@ extern crate std;
 mod buffer;
 mod dispatch;
 mod error;
+mod extractor;
 mod isa;
 #[allow(unsafe_code)] // intrinsics and pointers; nowhere else
 mod kernels;
@@ -35,6 +36,7 @@ mod target;
 #[cfg(feature = "std")]
 pub use buffer::{Buffer, IsaError};
 pub use error::{PlanError, RunError};
+pub use extractor::{Arena, Extractor, Layers, OpenError};
 pub use isa::Isa;
 #[cfg(feature = "std")]
 pub use kernels::team::Team;

@@ -155,11 +155,7 @@ fn engine(bytes: &[u8], package: &Package<'_>, options: &Options) -> Result<Back
     let arena = buffer(plan.arena_bytes())?;
     let place = |part| place(bytes, part);
     let need = plan.packed_bytes();
-    let target = config.isa.target();
-    let fits = |packed: &Packed<'_>| {
-        packed.panels.len() == need
-            && target.is_some_and(|t| (t.name(), t.order()) == (packed.target, packed.order))
-    };
+    let fits = |packed: &Packed<'_>| packed.panels.len() == need && config.isa.reads(packed);
     let panels = match package.packed().filter(fits) {
         Some(packed) => Panels::InFile(place(bytemuck::cast_slice(packed.panels))),
         None => {

@@ -82,11 +82,8 @@ fn memory(board: &Board) -> String {
     let region = |name: &str, [start, length]: [u32; 2]| {
         format!("    {name} : ORIGIN = {start:#x}, LENGTH = {length:#x}\n")
     };
-    let regions = [
-        region("FLASH", board.code),
-        region("PACKAGE", board.package),
-        region("RAM", board.data),
-    ];
+    let regions =
+        [region("FLASH", board.code), region("PACKAGE", board.package), region("RAM", board.data)];
     let section = "SECTIONS { .package : ALIGN(64) { KEEP(*(.package)); } > PACKAGE } \
                    INSERT AFTER .rodata;\n";
     format!("MEMORY {{\n{}}}\n{section}", regions.concat())

@@ -153,6 +153,27 @@ impl Inverse {
     }
 }
 
+/// Least divisor that [`small_mean`] does not take: sums are at most 255.5 times as large, and their
+/// product with the divisor is below 2^32.
+const SMALL: u64 = 4096;
+
+/// Returns the rounded mean of values with these weights, in 32 bits: microcontrollers have no more.
+#[inline]
+fn small_mean<'a, A: Copy + Into<u64> + 'a, const N: usize>(
+    sums: impl Iterator<Item = (&'a [A; N], &'a u16)>,
+    divisor: u32,
+) -> [u8; N] {
+    let inverse = u32::MAX / divisor + 1;
+    let mut sum = [divisor / 2; N];
+    for (values, &weight) in sums {
+        for (acc, &value) in sum.iter_mut().zip(values) {
+            let value: u64 = value.into();
+            *acc += u32::from(weight) * value as u32;
+        }
+    }
+    sum.map(|s| ((u64::from(s) * u64::from(inverse)) >> 32) as u8)
+}
+
 /// Column of a strip's output.
 #[derive(Debug, Clone, Copy, Default)]
 struct Column {
@@ -217,14 +238,20 @@ impl Strip {
         let sums = sums.as_chunks::<N>().0;
         for (column, pixel) in self.columns[..self.len].iter().zip(pixels) {
             let weights = &self.weights[column.weights.0..column.weights.1];
-            let mut sum = [column.total * total / 2; N];
-            for (values, &weight) in sums[column.first..].iter().zip(weights) {
-                for (acc, &value) in sum.iter_mut().zip(values) {
-                    *acc += u64::from(weight) * value.into();
+            let sums = sums[column.first..].iter().zip(weights);
+            let divisor = column.total * total;
+            let mean = if divisor < SMALL {
+                small_mean(sums, divisor as u32)
+            } else {
+                let mut sum = [divisor / 2; N];
+                for (values, &weight) in sums {
+                    for (acc, &value) in sum.iter_mut().zip(values) {
+                        *acc += u64::from(weight) * value.into();
+                    }
                 }
-            }
-            // Dividing by one axis after the other is dividing by both: floors nest.
-            let mean = sum.map(|s| inverse.divide(column.inverse.divide(s)) as u8);
+                // Dividing by one axis after the other is dividing by both: floors nest.
+                sum.map(|s| inverse.divide(column.inverse.divide(s)) as u8)
+            };
             *pixel = core::array::from_fn(|c| mean[c % N]);
         }
     }
@@ -410,6 +437,19 @@ mod tests {
             for n in (0..300).chain(most - 300..most).chain((1..300).map(|q| q * divisor)) {
                 assert_eq!(inverse.divide(n), n / divisor, "{n} / {divisor}");
                 assert_eq!(inverse.divide(n.saturating_sub(1)), n.saturating_sub(1) / divisor);
+            }
+        }
+    }
+
+    #[test]
+    fn small_means_are_exact() {
+        for divisor in 4..SMALL as u32 {
+            for mean in 0..=255 {
+                let least = mean * divisor;
+                for value in [least, least + divisor / 2, (least + divisor - 1).min(255 * divisor)] {
+                    let [got] = small_mean([(&[value], &1)].into_iter(), divisor);
+                    assert_eq!(u32::from(got), (value + divisor / 2) / divisor, "{value} / {divisor}");
+                }
             }
         }
     }

@@ -8,3 +8,5 @@ pub(crate) mod dsp;
 mod dsp_depthwise;
 #[cfg(arm_dsp)]
 mod dsp_tile;
+#[cfg(arm_dsp)]
+mod dsp_widen;

@@ -13,8 +13,8 @@ use core::panic::PanicInfo;
 use cortex_m_rt::entry;
 use cortex_m_semihosting::{debug, hprintln};
 use offshoot_core::package::GoldenInput;
-use offshoot_core::{Frame, Package};
-use offshoot_engine::{Isa, Plan, Slot, Step};
+use offshoot_core::{Embedding, Frame, Package};
+use offshoot_engine::{Arena, Extractor, Isa, Layers, Plan, Slot, Step};
 
 use crate::counter::Counter;
 use crate::memory::{Aligned, stack_used, static_mut};
@@ -30,11 +30,13 @@ static PACKAGE: File<[u8; BYTES.len()]> =
     File(*include_bytes!(concat!(env!("OUT_DIR"), "/sprout.offshoot")));
 
 /// Bytes of the arena: the portable code's, which is the largest.
-const ARENA: usize = 128 << 10;
+const ARENA: usize = 112 << 10;
 
-static_mut!(arena: Aligned<ARENA> = Aligned([0; ARENA]));
+static_mut!(bytes: Aligned<ARENA> = Aligned([0; ARENA]));
 static_mut!(steps: [Step; 40] = [Step::EMPTY; 40]);
 static_mut!(slots: [Slot; 80] = [Slot::EMPTY; 80]);
+static_mut!(layers: Layers<32> = Layers::new());
+static_mut!(arena: Arena<ARENA> = Arena::new());
 
 #[entry]
 fn main() -> ! {
@@ -45,10 +47,11 @@ fn main() -> ! {
     hprintln!("open\t{}", open);
     let steps = steps::take();
     let slots = slots::take();
-    let arena = &mut arena::take().0[..];
+    let bytes = &mut bytes::take().0[..];
     for isa in Isa::available() {
-        run(&mut counter, &package, isa, steps, slots, arena);
+        run(&mut counter, &package, isa, steps, slots, bytes);
     }
+    extract(&mut counter);
     debug::exit(debug::EXIT_SUCCESS);
     loop {}
 }
@@ -103,6 +106,23 @@ fn run(
     hprintln!("{}.goldens\t{}", name, package.goldens().count());
     if option_env!("PROFILE").is_some() {
         profile(counter, &plan, graph.weights(), packed, arena);
+    }
+}
+
+/// Runs every golden vector by the extractor, as an application does.
+fn extract(counter: &mut Counter<'_>) {
+    let mut extractor = Extractor::new(&PACKAGE.0, layers::take(), arena::take())
+        .unwrap_or_else(|error| panic!("{error}"));
+    let goldens = extractor.package().goldens();
+    for golden in goldens {
+        let GoldenInput::Frame { width, height, rgb } = golden.input else {
+            panic!("the package takes images");
+        };
+        let frame = Frame::rgb(width.into(), height.into(), rgb).expect("checked with the package");
+        let (embedding, spent) = counter.count(|| extractor.embed(&frame));
+        let Embedding::Int8 { codes, .. } = embedding else { panic!("the package is int8") };
+        assert!(codes.iter().map(|&code| code as u8).eq(golden.output.iter().copied()));
+        hprintln!("embed\t{}", spent);
     }
 }
 

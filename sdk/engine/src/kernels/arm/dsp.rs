@@ -13,8 +13,9 @@ use offshoot_core::{Multiplier, quant};
 use super::dsp_depthwise;
 use super::dsp_tile::{
     PIXELS, Tile, four_pixel_sums, four_pixels, joined_four_pixel_sums, joined_four_pixels,
-    joined_one_pixel, joined_one_pixel_sums, one_pixel, one_pixel_sums, widen_four, widen_one,
+    joined_one_pixel, joined_one_pixel_sums, one_pixel, one_pixel_sums,
 };
+use super::dsp_widen::{widen_four, widen_one};
 use crate::kernels::job::{Kernel, Rows, Sum, Tail, Taps};
 use crate::plan::requant_path::RequantPath;
 use crate::target::{self, Target};
@@ -72,14 +73,11 @@ pub(super) fn requantize(sum: i32, doubled: i32, tail: &Tail) -> i8 {
     quant::requantize(sum, multiplier, tail.zero, tail.clamp.lo, tail.clamp.hi)
 }
 
-/// Clamps codes to less than all that there are.
+/// Clamps codes.
 ///
 /// # Safety
 /// As many codes may be written.
 pub(super) unsafe fn clamp(codes: *mut i8, count: usize, clamp: Clamp) {
-    if clamp == Clamp::NONE {
-        return;
-    }
     // SAFETY: the caller's promise.
     for code in unsafe { core::slice::from_raw_parts_mut(codes, count) } {
         *code = (*code).clamp(clamp.lo, clamp.hi);
@@ -145,7 +143,9 @@ impl<'a, const N: usize> Blocks<'a, N> {
         let apart = unsafe { word_at(job.panels, LANES) } & 1 != 0;
         let joined = Dsp::ROWS.may_join(job.depth) && !apart;
         let panel_bytes = Dsp::ROWS.panel_bytes(job.depth);
-        Self { job, tile, panel_bytes, joined, short: is_short(&job.tail) && !apart }
+        // Sums are computed of panels that lie anywhere.
+        let is_aligned = job.panels.addr().is_multiple_of(4);
+        Self { job, tile, panel_bytes, joined, short: is_short(&job.tail) && is_aligned && !apart }
     }
 
     /// Computes all channels of the pixels from `pixel` on.
@@ -190,7 +190,7 @@ impl<'a, const N: usize> Blocks<'a, N> {
     /// Computes whole panels of codes.
     ///
     /// # Safety
-    /// The panels exist, and room for two codes of each for every pixel.
+    /// The panels exist and are aligned, and room for two codes of each for every pixel.
     unsafe fn codes(&self, panels: Range<usize>, out: *mut i8, stride: usize) {
         if panels.is_empty() {
             return;
@@ -205,8 +205,10 @@ impl<'a, const N: usize> Blocks<'a, N> {
                 (_, false) => four_pixels(&tile),
                 (_, true) => joined_four_pixels(&tile),
             }
-            for pixel in 0..N {
-                clamp(out.add(pixel * stride), count, self.job.tail.clamp);
+            if self.job.tail.clamp != Clamp::NONE {
+                for pixel in 0..N {
+                    clamp(out.add(pixel * stride), count, self.job.tail.clamp);
+                }
             }
         }
     }

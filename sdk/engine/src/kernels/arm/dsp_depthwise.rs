@@ -8,7 +8,10 @@
 use core::arch::{asm, naked_asm};
 use core::mem::MaybeUninit;
 
+use offshoot_core::graph::Clamp;
+
 use super::dsp::{clamp, is_short, requantize, word_at};
+use super::dsp_widen::widen_columns;
 use crate::kernels::job::{Kernel, Taps};
 
 /// Channels of a panel.
@@ -46,7 +49,7 @@ pub(super) unsafe fn taps(job: &Taps) {
             }
         }
     }
-    if fast {
+    if fast && job.tail.clamp != Clamp::NONE {
         for pixel in 0..job.lines * job.pixels {
             // SAFETY: the caller's promise: these are the results.
             unsafe { clamp(job.out.add(pixel * job.out_stride), job.channels, job.tail.clamp) };
@@ -101,11 +104,15 @@ unsafe fn squares(job: &Taps, panel: *const i8, channel: usize) {
     unsafe {
         let mut passes: [Pass; LANES] =
             core::array::from_fn(|lane| Pass::new(panel, lane, job.tail.zero, job.out_stride));
+        passes.iter_mut().for_each(|pass| pass.set_line(most_pixels, step));
         for first_line in (0..job.lines).step_by(most_lines) {
             let lines = most_lines.min(job.lines - first_line);
             for first in (0..job.pixels).step_by(most_pixels) {
                 let pixels = most_pixels.min(job.pixels - first);
                 let count = columns_of(pixels);
+                if runs > 1 {
+                    passes.iter_mut().for_each(|pass| pass.set_line(pixels, step));
+                }
                 let taps = job.taps.add(first_line * job.line_step + first * job.step);
                 widen_columns(taps, channel, lines * count, columns);
                 let out = job.out.add((first_line * job.pixels + first) * job.out_stride);
@@ -113,10 +120,7 @@ unsafe fn squares(job: &Taps, panel: *const i8, channel: usize) {
                     pass.out = out.add(channel + lane);
                     pass.columns = columns.add([0, 3, 1, 4][lane]);
                     pass.line_end = pass.columns.wrapping_add(WORDS * step * pixels);
-                    pass.gap = 4 * WORDS * count.wrapping_sub(step * pixels);
-                    pass.line = 4 * WORDS * count;
                     pass.end = pass.columns.wrapping_add(WORDS * count * lines);
-                    pass.odd = pixels % 2;
                     pass.run(step, lane >= 2);
                 }
             }
@@ -181,6 +185,14 @@ impl Pass {
         }
     }
 
+    /// Sets the number of pixels of a line.
+    fn set_line(&mut self, pixels: usize, step: usize) {
+        let count = (pixels - 1) * step + SIDE;
+        self.gap = (4 * WORDS * count).wrapping_sub(4 * WORDS * step * pixels);
+        self.line = 4 * WORDS * count;
+        self.odd = pixels % 2;
+    }
+
     /// Computes the pixels, whose windows are `step` columns apart, 1 to 3; `upper` for channels 2
     /// and 3.
     ///
@@ -212,57 +224,6 @@ fn even_bytes(word: u32) -> u32 {
 /// Returns bytes 1 and 3 of a word, each widened to 16 bits.
 fn odd_bytes(word: u32) -> u32 {
     even_bytes(word.rotate_right(8))
-}
-
-/// Widens one column.
-macro_rules! column {
-    () => {
-        concat!(
-            "ldm r0!, {{r11, r12, lr}}\n ",
-            "ldr r11, [r11, r1]\n ",
-            "ldr r12, [r12, r1]\n ",
-            "ldr lr, [lr, r1]\n ",
-            "sxtb16 r6, r11\n ",
-            "sxtb16 r9, r11, ror #8\n ",
-            "sxtb16 r11, lr\n ",
-            "sxtb16 lr, lr, ror #8\n ",
-            "sxtb16 r5, r12\n ",
-            "sxtb16 r8, r12, ror #8\n ",
-            "pkhbt r4, r6, r11, lsl #16\n ",
-            "pkhtb r6, r11, r6, asr #16\n ",
-            "pkhbt r7, r9, lr, lsl #16\n ",
-            "pkhtb r9, lr, r9, asr #16\n ",
-            "stm r3!, {{r4, r5, r6, r7, r8, r9}}\n ",
-        )
-    };
-}
-
-/// Widens the columns of four channels of a window's map, see [`WORDS`].
-///
-/// # Safety
-/// Three pointers for each column lead to pixels with these channels; there is room for the columns.
-#[unsafe(naked)]
-unsafe extern "C" fn widen_columns(
-    taps: *const *const i8,
-    channel: usize,
-    count: usize,
-    columns: *mut u32,
-) {
-    naked_asm!(
-        "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
-        // Two columns a round; an odd one first.
-        "lsrs r2, r2, #1",
-        "bcc 2f",
-        "add r2, r2, #1",
-        "b 3f",
-        "2:",
-        column!(),
-        "3:",
-        column!(),
-        "subs r2, r2, #1",
-        "bne 2b",
-        "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
-    )
 }
 
 /// Defines the loop of a channel: registers of the pair and of the middle row, the multiplications

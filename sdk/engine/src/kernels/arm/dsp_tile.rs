@@ -1,9 +1,8 @@
-//! Loops of the DSP extension in assembly: tiles of pixels times panels of two channels, and the
-//! widening of their pixels.
+//! Loops of the DSP extension in assembly: tiles of pixels times panels of two channels.
 //!
 //! Whole functions are assembly, because the compiler keeps two of the registers for itself and a
-//! tile needs all fourteen. Words may lie at any address, so that nothing but the spare memory must
-//! be aligned: `LDR` and `STRH` take any address in normal memory, `LDRD` and `LDM` do not.
+//! tile needs all fourteen. `LDR` and `STRH` take any address in normal memory, `LDRD` and `LDM` do not:
+//! loops that give codes want panels aligned to words, those that give sums do not.
 
 use core::arch::naked_asm;
 
@@ -140,32 +139,22 @@ macro_rules! four {
             [
             "ldr r11, [r9], #4"
             "ldrd r12, lr, [r8], #8"
-            "sxtb16 r10, r11"
-            "sxtb16 r11, r11, ror #8"
-            "smlad r0, r12, r10, r0"
-            "smlad r1, r12, r11, r1"
-            "smlad r2, lr, r10, r2"
-            "smlad r3, lr, r11, r3"
+            "sxtb16 r10, r11" "sxtb16 r11, r11, ror #8"
+            "smlad r0, r12, r10, r0" "smlad r1, r12, r11, r1"
+            "smlad r2, lr, r10, r2" "smlad r3, lr, r11, r3"
             "ldrd r12, lr, [r8], #8"
-            "smlad r4, r12, r10, r4"
-            "smlad r5, r12, r11, r5"
-            "smlad r6, lr, r10, r6"
-            "smlad r7, lr, r11, r7"
+            "smlad r4, r12, r10, r4" "smlad r5, r12, r11, r5"
+            "smlad r6, lr, r10, r6" "smlad r7, lr, r11, r7"
             "ldr r11, [r9], #4"
             "ldrd r12, lr, [r8], #8"
-            "sxtb16 r10, r11"
-            "sxtb16 r11, r11, ror #8"
-            "smlad r0, r12, r10, r0"
-            "smlad r1, r12, r11, r1"
-            "smlad r2, lr, r10, r2"
-            "smlad r3, lr, r11, r3"
+            "sxtb16 r10, r11" "sxtb16 r11, r11, ror #8"
+            "smlad r0, r12, r10, r0" "smlad r1, r12, r11, r1"
+            "smlad r2, lr, r10, r2" "smlad r3, lr, r11, r3"
             "ldrd r12, lr, [r8], #8"
-            "smlad r4, r12, r10, r4"
-            "smlad r5, r12, r11, r5"
-            "smlad r6, lr, r10, r6"
-            "smlad r7, lr, r11, r7"
+            "smlad r4, r12, r10, r4" "smlad r5, r12, r11, r5"
+            "smlad r6, lr, r10, r6" "smlad r7, lr, r11, r7"
             ],
-            [$($finish)*],
+            ["ldr r8, [sp, #40]" $($finish)*],
             [$($aside)*]
         }
     };
@@ -176,66 +165,46 @@ macro_rules! four {
             [
             "ldr r11, [r9], #4"
             "ldrd r12, lr, [r8, #8]"
-            "sxtb16 r10, r11"
-            "smlad r4, r12, r10, r0"
-            "smlad r5, r12, r11, r0"
-            "smlad r6, lr, r10, r0"
+            "sxtb16 r10, r11" "smlad r4, r12, r10, r0"
+            "smlad r5, r12, r11, r0" "smlad r6, lr, r10, r0"
             "smlad r7, lr, r11, r0"
             "ldrd r12, lr, [r8], #16"
-            "smlad r3, lr, r11, r0"
-            "smlad r2, lr, r10, r0"
-            "smlad r1, r12, r11, r0"
-            "smlad r0, r12, r10, r0"
+            "smlad r3, lr, r11, r0" "smlad r2, lr, r10, r0"
+            "smlad r1, r12, r11, r0" "smlad r0, r12, r10, r0"
             "ldr r11, [r9], #4"
             "ldrd r12, lr, [r8], #8"
-            "sxtb16 r10, r11"
-            "smlad r0, r12, r10, r0"
-            "smlad r1, r12, r11, r1"
-            "smlad r2, lr, r10, r2"
+            "sxtb16 r10, r11" "smlad r0, r12, r10, r0"
+            "smlad r1, r12, r11, r1" "smlad r2, lr, r10, r2"
             "smlad r3, lr, r11, r3"
             "ldrd r12, lr, [r8], #8"
-            "smlad r4, r12, r10, r4"
-            "smlad r5, r12, r11, r5"
-            "smlad r6, lr, r10, r6"
-            "smlad r7, lr, r11, r7"
+            "smlad r4, r12, r10, r4" "smlad r5, r12, r11, r5"
+            "smlad r6, lr, r10, r6" "smlad r7, lr, r11, r7"
             ],
             [
             "ldr r11, [r9], #4"
             "ldrd r12, lr, [r8], #8"
-            "sxtb16 r10, r11"
-            "smlad r0, r12, r10, r0"
-            "smlad r1, r12, r11, r1"
-            "smlad r2, lr, r10, r2"
+            "sxtb16 r10, r11" "smlad r0, r12, r10, r0"
+            "smlad r1, r12, r11, r1" "smlad r2, lr, r10, r2"
             "smlad r3, lr, r11, r3"
             "ldrd r12, lr, [r8], #8"
-            "smlad r4, r12, r10, r4"
-            "smlad r5, r12, r11, r5"
-            "smlad r6, lr, r10, r6"
-            "smlad r7, lr, r11, r7"
+            "smlad r4, r12, r10, r4" "smlad r5, r12, r11, r5"
+            "smlad r6, lr, r10, r6" "smlad r7, lr, r11, r7"
             "ldr r11, [r9], #4"
             "ldrd r12, lr, [r8], #8"
-            "sxtb16 r10, r11"
-            "smlad r0, r12, r10, r0"
-            "smlad r1, r12, r11, r1"
-            "smlad r2, lr, r10, r2"
+            "sxtb16 r10, r11" "smlad r0, r12, r10, r0"
+            "smlad r1, r12, r11, r1" "smlad r2, lr, r10, r2"
             "smlad r3, lr, r11, r3"
             "ldrd r12, lr, [r8], #8"
-            "smlad r4, r12, r10, r4"
-            "smlad r5, r12, r11, r5"
-            "smlad r6, lr, r10, r6"
-            "smlad r7, lr, r11, r7"
+            "smlad r4, r12, r10, r4" "smlad r5, r12, r11, r5"
+            "smlad r6, lr, r10, r6" "smlad r7, lr, r11, r7"
             ],
             [
             "ldr r8, [sp, #40]"
             "ldr lr, [r8, #4]"
-            "sub r1, r1, r0"
-            "sub r3, r3, r2"
-            "sub r5, r5, r4"
-            "sub r7, r7, r6"
-            "add r1, lr, r1, asr #8"
-            "add r3, lr, r3, asr #8"
-            "add r5, lr, r5, asr #8"
-            "add r7, lr, r7, asr #8"
+            "sub r1, r1, r0" "sub r3, r3, r2"
+            "sub r5, r5, r4" "sub r7, r7, r6"
+            "add r1, lr, r1, asr #8" "add r3, lr, r3, asr #8"
+            "add r5, lr, r5, asr #8" "add r7, lr, r7, asr #8"
             $($finish)*
             ],
             [$($aside)*]
@@ -254,16 +223,12 @@ macro_rules! one {
             "ldrd r2, r3, [r8], #8"
             "ldr r4, [r9], #4"
             "ldr r5, [r9], #4"
-            "sxtb16 r6, r4"
-            "sxtb16 r4, r4, ror #8"
-            "sxtb16 r7, r5"
-            "sxtb16 r5, r5, ror #8"
-            "smlad r0, r2, r6, r0"
-            "smlad r1, r2, r4, r1"
-            "smlad r0, r3, r7, r0"
-            "smlad r1, r3, r5, r1"
+            "sxtb16 r6, r4" "sxtb16 r4, r4, ror #8"
+            "sxtb16 r7, r5" "sxtb16 r5, r5, ror #8"
+            "smlad r0, r2, r6, r0" "smlad r1, r2, r4, r1"
+            "smlad r0, r3, r7, r0" "smlad r1, r3, r5, r1"
             ],
-            [$($finish)*],
+            ["ldr r8, [sp, #40]" $($finish)*],
             []
         }
     };
@@ -275,29 +240,22 @@ macro_rules! one {
             "ldrd r2, r3, [r8], #8"
             "ldr r4, [r9], #4"
             "ldr r5, [r9], #4"
-            "sxtb16 r6, r4"
-            "sxtb16 r7, r5"
-            "smlad r1, r2, r4, r0"
-            "smlad r0, r2, r6, r0"
-            "smlad r0, r3, r7, r0"
-            "smlad r1, r3, r5, r1"
+            "sxtb16 r6, r4" "sxtb16 r7, r5"
+            "smlad r1, r2, r4, r0" "smlad r0, r2, r6, r0"
+            "smlad r0, r3, r7, r0" "smlad r1, r3, r5, r1"
             ],
             [
             "ldrd r2, r3, [r8], #8"
             "ldr r4, [r9], #4"
             "ldr r5, [r9], #4"
-            "sxtb16 r6, r4"
-            "sxtb16 r7, r5"
-            "smlad r0, r2, r6, r0"
-            "smlad r1, r2, r4, r1"
-            "smlad r0, r3, r7, r0"
-            "smlad r1, r3, r5, r1"
+            "sxtb16 r6, r4" "sxtb16 r7, r5"
+            "smlad r0, r2, r6, r0" "smlad r1, r2, r4, r1"
+            "smlad r0, r3, r7, r0" "smlad r1, r3, r5, r1"
             ],
             [
             "ldr r8, [sp, #40]"
             "ldr r2, [r8, #4]"
-            "sub r1, r1, r0"
-            "add r1, r2, r1, asr #8"
+            "sub r1, r1, r0" "add r1, r2, r1, asr #8"
             $($finish)*
             ],
             []
@@ -314,39 +272,25 @@ macro_rules! four_codes {
             $(#[$doc])*
             $name,
             [
-            "ldr r8, [sp, #40]"
-            "ldr r10, [r8, #8]"
-            "ldr r11, [r8, #12]"
+            "ldrd r10, r11, [r8, #8]"
             "ldr r12, [sp, #32]"
             "orrs lr, r10, r11"
             "bmi 7f"
-            "smmlar r0, r0, r10, r12"
-            "smmlar r1, r1, r11, r12"
-            "smmlar r2, r2, r10, r12"
-            "smmlar r3, r3, r11, r12"
-            "smmlar r4, r4, r10, r12"
-            "smmlar r5, r5, r11, r12"
-            "smmlar r6, r6, r10, r12"
-            "smmlar r7, r7, r11, r12"
+            "smmlar r0, r0, r10, r12" "smmlar r1, r1, r11, r12"
+            "smmlar r2, r2, r10, r12" "smmlar r3, r3, r11, r12"
+            "smmlar r4, r4, r10, r12" "smmlar r5, r5, r11, r12"
+            "smmlar r6, r6, r10, r12" "smmlar r7, r7, r11, r12"
             "6:"
-            "ssat r0, #8, r0"
-            "ssat r1, #8, r1"
-            "ssat r2, #8, r2"
-            "ssat r3, #8, r3"
-            "ssat r4, #8, r4"
-            "ssat r5, #8, r5"
-            "ssat r6, #8, r6"
-            "ssat r7, #8, r7"
+            "ssat r0, #8, r0" "ssat r1, #8, r1"
+            "ssat r2, #8, r2" "ssat r3, #8, r3"
+            "ssat r4, #8, r4" "ssat r5, #8, r5"
+            "ssat r6, #8, r6" "ssat r7, #8, r7"
             "ldr r8, [sp, #20]"
             "ldrd r10, r11, [sp, #24]"
-            "bfi r0, r1, #8, #8"
-            "bfi r2, r3, #8, #8"
-            "bfi r4, r5, #8, #8"
-            "bfi r6, r7, #8, #8"
-            "strh r0, [r8]"
-            "strh r2, [r8, r10]"
-            "strh r4, [r8, r10, lsl #1]"
-            "strh r6, [r8, r11]"
+            "bfi r0, r1, #8, #8" "bfi r2, r3, #8, #8"
+            "bfi r4, r5, #8, #8" "bfi r6, r7, #8, #8"
+            "strh r0, [r8]" "strh r2, [r8, r10]"
+            "strh r4, [r8, r10, lsl #1]" "strh r6, [r8, r11]"
             "adds r8, r8, #2"
             "str r8, [sp, #20]"
             ],
@@ -354,37 +298,25 @@ macro_rules! four_codes {
             "7:"
             "cmp r10, #0"
             "blt 8f"
-            "smmlar r0, r0, r10, r12"
-            "smmlar r2, r2, r10, r12"
-            "smmlar r4, r4, r10, r12"
-            "smmlar r6, r6, r10, r12"
+            "smmlar r0, r0, r10, r12" "smmlar r2, r2, r10, r12"
+            "smmlar r4, r4, r10, r12" "smmlar r6, r6, r10, r12"
             "b 9f"
             "8:"
-            "add lr, r12, r0"
-            "smmlar r0, r0, r10, lr"
-            "add lr, r12, r2"
-            "smmlar r2, r2, r10, lr"
-            "add lr, r12, r4"
-            "smmlar r4, r4, r10, lr"
-            "add lr, r12, r6"
-            "smmlar r6, r6, r10, lr"
+            "add lr, r12, r0" "smmlar r0, r0, r10, lr"
+            "add lr, r12, r2" "smmlar r2, r2, r10, lr"
+            "add lr, r12, r4" "smmlar r4, r4, r10, lr"
+            "add lr, r12, r6" "smmlar r6, r6, r10, lr"
             "9:"
             "cmp r11, #0"
             "blt 10f"
-            "smmlar r1, r1, r11, r12"
-            "smmlar r3, r3, r11, r12"
-            "smmlar r5, r5, r11, r12"
-            "smmlar r7, r7, r11, r12"
+            "smmlar r1, r1, r11, r12" "smmlar r3, r3, r11, r12"
+            "smmlar r5, r5, r11, r12" "smmlar r7, r7, r11, r12"
             "b 6b"
             "10:"
-            "add lr, r12, r1"
-            "smmlar r1, r1, r11, lr"
-            "add lr, r12, r3"
-            "smmlar r3, r3, r11, lr"
-            "add lr, r12, r5"
-            "smmlar r5, r5, r11, lr"
-            "add lr, r12, r7"
-            "smmlar r7, r7, r11, lr"
+            "add lr, r12, r1" "smmlar r1, r1, r11, lr"
+            "add lr, r12, r3" "smmlar r3, r3, r11, lr"
+            "add lr, r12, r5" "smmlar r5, r5, r11, lr"
+            "add lr, r12, r7" "smmlar r7, r7, r11, lr"
             "b 6b"
             ]
         }
@@ -399,9 +331,7 @@ macro_rules! one_codes {
             $(#[$doc])*
             $name,
             [
-            "ldr r8, [sp, #40]"
-            "ldr r10, [r8, #8]"
-            "ldr r11, [r8, #12]"
+            "ldrd r10, r11, [r8, #8]"
             "ldr r12, [sp, #32]"
             "mov r2, r12"
             "cmp r10, #0"
@@ -410,13 +340,10 @@ macro_rules! one_codes {
             "cmp r11, #0"
             "it lt"
             "addlt r12, r12, r1"
-            "smmlar r0, r0, r10, r2"
-            "smmlar r1, r1, r11, r12"
-            "ssat r0, #8, r0"
-            "ssat r1, #8, r1"
+            "smmlar r0, r0, r10, r2" "smmlar r1, r1, r11, r12"
+            "ssat r0, #8, r0" "ssat r1, #8, r1"
             "ldr r8, [sp, #20]"
-            "bfi r0, r1, #8, #8"
-            "strh r0, [r8], #2"
+            "bfi r0, r1, #8, #8" "strh r0, [r8], #2"
             "str r8, [sp, #20]"
             ]
         }
@@ -453,7 +380,7 @@ four_codes! {
     /// Computes codes of four pixels times pairs of channels.
     ///
     /// # Safety
-    /// The operands lie as [`Tile`] says; cells are aligned to words.
+    /// The operands lie as [`Tile`] says; cells and panels are aligned to words.
     four_pixels
 }
 
@@ -471,7 +398,7 @@ one_codes! {
     /// Computes codes of one pixel times pairs of channels.
     ///
     /// # Safety
-    /// The operands lie as [`Tile`] says; cells are aligned to words.
+    /// The operands lie as [`Tile`] says; cells and panels are aligned to words.
     one_pixel
 }
 
@@ -489,7 +416,7 @@ four_codes! {
     /// Computes codes of four pixels times pairs of channels from joined weights.
     ///
     /// # Safety
-    /// The operands lie as [`Tile`] says; cells are aligned to words.
+    /// The operands lie as [`Tile`] says; cells and panels are aligned to words.
     joined_four_pixels
 }
 
@@ -507,7 +434,7 @@ one_codes! {
     /// Computes codes of one pixel times pairs of channels from joined weights.
     ///
     /// # Safety
-    /// The operands lie as [`Tile`] says; cells are aligned to words.
+    /// The operands lie as [`Tile`] says; cells and panels are aligned to words.
     joined_one_pixel
 }
 
@@ -518,64 +445,4 @@ one_sums! {
     /// # Safety
     /// The operands lie as [`Tile`] says; cells are aligned to words.
     joined_one_pixel_sums
-}
-
-/// Widens the cells of four rows, `stride` bytes apart, `fours` times four of each: places 0 and 2
-/// of all rows, then 1 and 3.
-///
-/// # Safety
-/// Rows and cells are that long; cells are aligned to words; `fours` is not 0.
-#[unsafe(naked)]
-pub(super) unsafe extern "C" fn widen_four(
-    rows: *const i8,
-    stride: usize,
-    cells: *mut u32,
-    fours: usize,
-) {
-    naked_asm!(
-        "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
-        "add r4, r0, r1",
-        "add r5, r4, r1",
-        "add r6, r5, r1",
-        "2:",
-        "ldr r8, [r0], #4",
-        "ldr r10, [r4], #4",
-        "sxtb16 r7, r8",
-        "sxtb16 r9, r8, ror #8",
-        "sxtb16 r8, r10",
-        "sxtb16 r10, r10, ror #8",
-        "strd r7, r8, [r2]",
-        "strd r9, r10, [r2, #16]",
-        "ldr r8, [r5], #4",
-        "ldr r10, [r6], #4",
-        "sxtb16 r7, r8",
-        "sxtb16 r9, r8, ror #8",
-        "sxtb16 r8, r10",
-        "sxtb16 r10, r10, ror #8",
-        "strd r7, r8, [r2, #8]",
-        "strd r9, r10, [r2, #24]",
-        "add r2, r2, #32",
-        "subs r3, r3, #1",
-        "bne 2b",
-        "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
-    )
-}
-
-/// Widens the cells of one row.
-///
-/// # Safety
-/// As for [`widen_four`].
-#[unsafe(naked)]
-pub(super) unsafe extern "C" fn widen_one(row: *const i8, cells: *mut u32, fours: usize) {
-    naked_asm!(
-        "push {{r4, lr}}",
-        "2:",
-        "ldr r4, [r0], #4",
-        "sxtb16 r3, r4",
-        "sxtb16 r4, r4, ror #8",
-        "strd r3, r4, [r1], #8",
-        "subs r2, r2, #1",
-        "bne 2b",
-        "pop {{r4, pc}}",
-    )
 }
