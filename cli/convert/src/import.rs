@@ -176,7 +176,7 @@ impl Source {
         let mut source = Self { path, sha256, proto, bytes: bytes.len() as u64 };
         check::model(&source.proto).map_err(|refused| source.refused(refused))?;
         if !source.proto.functions.is_empty() {
-            functions::inline(&mut source.proto).map_err(|reason| source.analyse(reason))?;
+            functions::inline(&mut source.proto).map_err(|refused| source.refused(refused))?;
             check::model(&source.proto).map_err(|refused| source.refused(refused))?;
         }
         source.proto.graph.as_mut().into_iter().for_each(|graph| {

@@ -15,6 +15,8 @@ use offshoot_simulator::Object;
 use prost::Message;
 use tract_onnx::pb::{ModelProto, StringStringEntryProto};
 
+mod lowered;
+
 struct Case {
     name: &'static str,
     model: ModelProto,
@@ -87,7 +89,7 @@ fn weights(change: impl Fn(&mut tract_onnx::pb::TensorProto)) -> ModelProto {
 /// The twelve of the study, as far as it names them, and others of their kinds.
 fn cases() -> Vec<Case> {
     let huge: &[i64] = &[1 << 16, 1 << 15];
-    vec![
+    let plain = vec![
         case(
             "eight gigabytes",
             maker("ConstantOfShape", &[("s", huge)]),
@@ -131,7 +133,8 @@ fn cases() -> Vec<Case> {
         case("resize", resize(1e6), &["a factor of 1000000"]),
         case("not a number", resize(f32::NAN), &["a factor of NaN"]),
         case("many", many(1 << 15), &["32768 nodes; the limit is"]),
-    ]
+    ];
+    plain.into_iter().chain(lowered::cases()).collect()
 }
 
 fn conv_group(group: i64) -> ModelProto {

@@ -149,6 +149,18 @@ const REFILLED: [&str; 13] = [
     "resnet18_dynamo",
     "densenet121_op13",
 ];
+/// Small graphs of `../shared/cases`: what is lowered, and what is put in the place of others.
+const LOWERED: [&str; 9] = [
+    "dynamic_quant",
+    "groupnorm18",
+    "local_function",
+    "ort_optimized",
+    "prelu_channel",
+    "qdq_u8s8_per_channel",
+    "qoperator",
+    "torch_lrn",
+    "torch_upsample_mid",
+];
 const TEXT: [&str; 3] = ["bert_tiny_op17_dyn", "bert_tiny_dynamo", "gpt2_tiny_op17"];
 
 /// The backbone that is always there, and others where they are.
@@ -163,6 +175,10 @@ fn backbones() -> Vec<(&'static str, Vec<u8>)> {
         (name, fs::read(shared.join(format!("models/real/{name}.onnx"))).unwrap())
     };
     all.extend(REAL.map(real));
+    let lowered = |name: &'static str| {
+        (name, fs::read(shared.join(format!("cases/graphs/{name}.onnx"))).unwrap())
+    };
+    all.extend(LOWERED.map(lowered));
     let one = std::env::var("OFFSHOOT_BACKBONE").ok();
     if asked().is_some() || one.is_some() {
         all.extend(

@@ -34,6 +34,9 @@ impl Source {
     /// Returns the condition of an `If`, if it is a constant.
     fn condition(&self, at: usize) -> Option<bool> {
         let name = self.graph().node[at].input.first()?;
+        if self.graph().input.iter().any(|input| input.name == *name) {
+            return None;
+        }
         let stored = self.graph().initializer.iter().find(|t| t.name == *name);
         if let Some(stored) = stored {
             let byte = stored.raw_data.first().map(|&b| b != 0);

@@ -49,7 +49,7 @@ impl Refused {
         Self { place: format!("tensor `{}`", shown(name)), what }
     }
 
-    fn graph(what: String) -> Self {
+    pub(super) fn graph(what: String) -> Self {
         Self { place: "the graph".to_string(), what }
     }
 }

@@ -150,6 +150,20 @@ impl Layout {
         Some(Self(dims))
     }
 
+    /// True if all of an axis is in some dimensions.
+    pub fn holds(&self, dims: &[usize], axis: usize, shape: Shape) -> bool {
+        let factors = dims.iter().flat_map(|&d| &self.0[d]).filter(|f| f.axis == axis);
+        factors.map(|f| f.len).product::<usize>() == shape.dims()[axis]
+    }
+
+    /// Returns the layout of a feature map whose axes `gone` have become 1.
+    pub fn without(&self, gone: &[usize]) -> Self {
+        let dims = self.0.iter();
+        let left = dims
+            .map(|dim| simplify(dim.iter().copied().filter(|f| !gone.contains(&f.axis)).collect()));
+        Self(left.collect())
+    }
+
     /// Returns the layout with dimension `dim` as a whole axis, whatever it was.
     pub fn with_axis(mut self, dim: usize, axis: usize, shape: Shape) -> Self {
         self.0[dim] = simplify(vec![Factor { axis, len: shape.dims()[axis], stride: 1 }]);

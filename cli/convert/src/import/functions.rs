@@ -4,6 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use tract_onnx::pb::{AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto};
 
+use super::check::Refused;
+
 /// Largest number of nodes after all calls.
 const NODES: usize = 1 << 14;
 /// Largest depth of calls in functions.
@@ -13,7 +15,7 @@ const DEPTH: usize = 16;
 ///
 /// # Errors
 /// The functions call each other without end, or become too many nodes.
-pub(super) fn inline(model: &mut ModelProto) -> Result<(), String> {
+pub(super) fn inline(model: &mut ModelProto) -> Result<(), Refused> {
     let functions = std::mem::take(&mut model.functions);
     let Some(graph) = &mut model.graph else { return Ok(()) };
     if functions.is_empty() {
@@ -31,12 +33,12 @@ pub(super) fn inline(model: &mut ModelProto) -> Result<(), String> {
                 None => nodes.push(node),
             }
             if nodes.len() > NODES {
-                return Err(format!("functions of more than {NODES} nodes"));
+                return Err(Refused::graph(format!("functions of more than {NODES} nodes")));
             }
         }
         graph.node = nodes;
     }
-    Err(format!("functions that call each other more than {DEPTH} deep"))
+    Err(Refused::graph(format!("functions that call each other more than {DEPTH} deep")))
 }
 
 fn called<'f>(functions: &'f [FunctionProto], node: &NodeProto) -> Option<&'f FunctionProto> {

@@ -30,7 +30,7 @@ type Lowered = Result<(), Refused>;
 type Rule = fn(&mut Pieces<'_, '_>) -> Lowered;
 
 /// Rules by operation.
-const RULES: [(&str, Rule); 37] = [
+const RULES: [(&str, Rule); 40] = [
     ("Celu", activations::celu),
     ("Elu", activations::elu),
     ("Mish", activations::mish),
@@ -42,6 +42,9 @@ const RULES: [(&str, Rule); 37] = [
     ("ThresholdedRelu", activations::thresholded_relu),
     ("Slice", layers::slice),
     ("Upsample", layers::upsample),
+    ("BatchNormalization", layers::of_weights),
+    ("RMSNormalization", layers::rms_normalization),
+    ("SimplifiedLayerNormalization", layers::rms_normalization),
     ("FusedConv", fused::conv),
     ("FusedGemm", fused::gemm),
     ("FusedMatMul", fused::product),
@@ -79,6 +82,9 @@ fn rule(node: &NodeProto) -> Option<Rule> {
         "Slice" => node.attribute.iter().any(|a| a.name == "starts"),
         "Attention" => node.domain == "com.microsoft",
         "FastGelu" => node.input.len() > 1,
+        "BatchNormalization" => {
+            node.attribute.iter().any(|a| a.name == "training_mode" && a.i == 1)
+        }
         _ => true,
     };
     let rule = RULES.iter().find(|(op, _)| applies && *op == node.op_type);

@@ -3,6 +3,7 @@
 use tract_onnx::pb::{GraphProto, NodeProto};
 
 use super::check::Known;
+use super::data_flow::Flow;
 use super::lower::is_lowered;
 
 /// Model that was prepared for something else.
@@ -39,7 +40,11 @@ pub(super) fn look(graph: &GraphProto, needed: &[bool]) -> Option<Prepared> {
         });
     }
     let known = Known::of(graph);
-    nodes.iter().find(|node| in_training(node, &known)).map(|node| Prepared {
+    let flow = Flow::of(graph);
+    // Weights may be standardized by an operation that is meant for batches.
+    let of_data = |node: &NodeProto| node.input.first().is_some_and(|input| flow.is_data(input));
+    let mut nodes = nodes.into_iter().filter(|node| of_data(node));
+    nodes.find(|node| in_training(node, &known)).map(|node| Prepared {
         what: format!("exported in training mode ({})", shown(node)),
         instead: "call model.eval() before torch.onnx.export, and leave out training=",
     })
@@ -66,19 +71,28 @@ fn in_training(node: &NodeProto, known: &Known<'_>) -> bool {
             let mode = node.attribute.iter().find(|a| a.name == "training_mode");
             mode.is_some_and(|mode| mode.i == 1)
         }
-        "Dropout" => known.input(node, 2).is_some_and(|mode| mode.contains(&1.0)),
+        // With a ratio of 0 nothing is dropped.
+        "Dropout" => {
+            let on = known.input(node, 2).is_some_and(|mode| mode.contains(&1.0));
+            on && known.input(node, 1).is_none_or(|ratio| ratio != [0.0])
+        }
         _ => false,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use tract_onnx::pb::{AttributeProto, TensorProto};
+    use tract_onnx::pb::{AttributeProto, TensorProto, ValueInfoProto};
 
     use super::*;
 
     fn node(op: &str, name: &str) -> NodeProto {
-        NodeProto { op_type: op.to_string(), name: name.to_string(), ..NodeProto::default() }
+        NodeProto {
+            op_type: op.to_string(),
+            name: name.to_string(),
+            input: vec!["x".to_string()],
+            ..NodeProto::default()
+        }
     }
 
     fn found(nodes: Vec<NodeProto>) -> Option<String> {
@@ -89,7 +103,13 @@ mod tests {
             raw_data: vec![1],
             ..TensorProto::default()
         };
-        let graph = GraphProto { node: nodes, initializer: vec![mode], ..GraphProto::default() };
+        let input = ValueInfoProto { name: "x".to_string(), ..ValueInfoProto::default() };
+        let graph = GraphProto {
+            node: nodes,
+            initializer: vec![mode],
+            input: vec![input],
+            ..GraphProto::default()
+        };
         look(&graph, &needed).map(|prepared| prepared.what)
     }
 

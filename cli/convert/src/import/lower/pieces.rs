@@ -209,6 +209,11 @@ impl<'p, 'g> Pieces<'p, 'g> {
         });
     }
 
+    /// True if the node has a result at this place.
+    pub fn gives(&self, at: usize) -> bool {
+        self.node.output.get(at).is_some_and(|name| !name.is_empty())
+    }
+
     /// Returns the node of the file that computes an input; `None` for inputs of the graph and
     /// constants.
     pub fn giver(&self, at: usize) -> Option<&'g NodeProto> {

@@ -1,11 +1,13 @@
 //! Resizing, and borders: products with a matrix along each dimension, unless the engine has an
 //! operation of its own.
 
+use offshoot_core::limits;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::array::{Pad, PadMode};
 use tract_onnx::tract_core::ops::nn::resize::{CoordTransformer, Interpolator};
 use tract_onnx_opl::resize::{AspectRatio, CoordTransform, Nearest, Resize};
 
+use super::windows::side;
 use super::{Map, Step, Walk, dims, shape};
 use crate::import::constants::floats;
 use crate::import::dimension_order::CHANNELS;
@@ -59,7 +61,7 @@ impl Walk<'_> {
         let from = self.shape_of(&input);
         let around = changed.iter().all(|&dim| {
             let axis = input.layout.axis_of(dim, from);
-            let fits = |side: usize| side <= usize::from(u8::MAX);
+            let fits = |side: usize| side <= limits::PAD as usize;
             axis.is_some_and(|axis| axis != CHANNELS)
                 && fits(pad.pads[dim].0)
                 && fits(pad.pads[dim].1)
@@ -105,8 +107,8 @@ impl Walk<'_> {
         for &dim in changed {
             let (before, after) = pad.pads[dim];
             let axis = input.layout.axis_of(dim, from).ok_or("of a part of an axis")?;
-            sides[axis] = u8::try_from(before).map_err(|_| "of more than 255")?;
-            sides[axis + 2] = u8::try_from(after).map_err(|_| "of more than 255")?;
+            sides[axis] = side(before)?;
+            sides[axis + 2] = side(after)?;
             to[axis] += before + after;
         }
         if changed.is_empty() {

@@ -2,6 +2,7 @@
 //! order.
 
 use offshoot_core::graph::{self, Binary, Window};
+use offshoot_core::limits;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::DimLike;
 use tract_onnx::tract_core::ops::array::{Gather, Slice, StridedSlice};
@@ -48,7 +49,12 @@ impl Walk<'_> {
             AxisOp::Reshape(at, from, to) => {
                 let lengths: Option<Vec<usize>> = to.iter().map(|d| d.to_usize().ok()).collect();
                 let lengths = lengths.ok_or("of open size")?;
-                if map.layout.clone().reshape(*at, from.len(), &lengths).is_none() {
+                let fits =
+                    |map: &Map| map.layout.clone().reshape(*at, from.len(), &lengths).is_some();
+                if !fits(&map) && map.layout.rank() == 4 && map.layout.len(0) == 1 {
+                    map = self.gather(node, &map, [&[2], &[3], &[1]])?;
+                }
+                if !fits(&map) {
                     let all: Vec<usize> = (0..map.layout.rank()).collect();
                     map = self.gather(node, &map, [&[], &[], &all])?;
                 }
@@ -59,20 +65,34 @@ impl Walk<'_> {
         Ok(map)
     }
 
+    /// Imports a concatenation of feature maps, with constants before and after them.
     pub(super) fn concat(&mut self, node: &TypedNode, dim: usize) -> Step {
-        if node.inputs.len() == 1 {
-            return self.input(node, 0);
+        let mut maps = Vec::new();
+        let mut before = Vec::new();
+        let mut after = Vec::new();
+        for at in 0..node.inputs.len() {
+            match self.constant(node, at) {
+                None if after.is_empty() => maps.push(self.input(node, at)?),
+                None => return Err("with constants between feature maps".to_string()),
+                Some(constant) if maps.is_empty() => before.push(constant),
+                Some(constant) => after.push(constant),
+            }
         }
-        let constants: Vec<usize> =
-            (0..node.inputs.len()).filter(|&i| self.constant(node, i).is_some()).collect();
-        if let ([at], [_, _]) = (&constants[..], &node.inputs[..]) {
-            return self.beside_constant(node, dim, *at);
+        let mut map = self.joined(node, maps, dim)?;
+        for (constants, is_before) in [(before, true), (after, false)] {
+            if !constants.is_empty() {
+                let stacked = Tensor::stack_tensors(dim, &constants);
+                let constant = stacked.map_err(|_| "of constants of two shapes")?;
+                map = self.beside_constant(node, map, &constant, (dim, is_before))?;
+            }
         }
-        if !constants.is_empty() {
-            return Err("of several constants".to_string());
+        Ok(map)
+    }
+
+    fn joined(&mut self, node: &TypedNode, mut maps: Vec<Map>, dim: usize) -> Step {
+        if maps.len() < 2 {
+            return maps.pop().ok_or_else(|| "of constants".to_string());
         }
-        let mut maps: Vec<Map> =
-            (0..node.inputs.len()).map(|i| self.input(node, i)).collect::<Step<_>>()?;
         if !maps.iter().all(|map| self.joins(&maps[0], map, dim)) {
             let others: Vec<usize> = (0..maps[0].layout.rank()).filter(|&d| d != dim).collect();
             let (rows, columns) = others.split_at(others.len().saturating_sub(1));
@@ -99,10 +119,15 @@ impl Walk<'_> {
         pixels && same && map.layout.is_axis(dim, CHANNELS, shape)
     }
 
-    /// Imports a constant row before or after a feature map, such as a class token: padding with
-    /// values.
-    fn beside_constant(&mut self, node: &TypedNode, dim: usize, at: usize) -> Step {
-        let mut input = self.input(node, 1 - at)?;
+    /// Imports a constant before or after a feature map along a dimension, such as a class token:
+    /// padding with values.
+    fn beside_constant(
+        &mut self,
+        node: &TypedNode,
+        mut input: Map,
+        constant: &Tensor,
+        (dim, is_before): (usize, bool),
+    ) -> Step {
         if input.layout.axis_of(dim, self.shape_of(&input)).is_none_or(|axis| axis == CHANNELS) {
             // The dimension becomes the rows.
             let others: Vec<usize> = (0..input.layout.rank()).filter(|&d| d != dim).collect();
@@ -111,26 +136,25 @@ impl Walk<'_> {
         }
         let layout = &input.layout;
         let from = self.shape_of(&input);
-        let constant = self.constant(node, at).ok_or("of constants")?;
         let length = constant.shape()[dim];
-        let values = floats(&constant).ok_or("with a constant that is not float")?;
+        let values = floats(constant).ok_or("with a constant that is not float")?;
         let axis = layout.axis_of(dim, from).ok_or("of a constant and a single place")?;
         let side = u8::try_from(length).map_err(|_| "with a long constant".to_string())?;
         let mut pad = [0; 4];
-        pad[if at == 0 { axis } else { axis + 2 }] = side;
+        pad[if is_before { axis } else { axis + 2 }] = side;
         let mut to = from.dims();
         to[axis] += length;
         let to = shape(to[0], to[1], to[2])?;
         let wide = layout.resized(from, to).ok_or("over a part of an axis")?;
         let mut border = vec![0.0; to.elements()];
         // The constant's dimensions are the feature map's, except this one.
-        let lengths = dims(node)?;
-        let first = if at == 0 { 0 } else { lengths[dim] - length };
+        let whole = wide.len(dim);
+        let first = if is_before { 0 } else { whole - length };
         let places = wide.places(to, |_| true);
-        let inner: usize = lengths[dim + 1..].iter().product();
+        let inner: usize = (dim + 1..wide.rank()).map(|d| wide.len(d)).product();
         for (i, place) in places.into_iter().enumerate() {
-            let outer = i / inner / lengths[dim];
-            let along = i / inner % lengths[dim];
+            let outer = i / inner / whole;
+            let along = i / inner % whole;
             if (first..first + length).contains(&along) {
                 border[place] = values[(outer * length + along - first) * inner + i % inner];
             }
@@ -246,7 +270,8 @@ impl Walk<'_> {
             _ => return self.picked(node, input, dim, places),
         };
         let axis = input.layout.axis_of(dim, self.shape_of(input));
-        let Some((axis @ (ROWS | COLUMNS), step)) = axis.zip(u8::try_from(step).ok()) else {
+        let step = u8::try_from(step).ok().filter(|&step| u32::from(step) <= limits::STRIDE);
+        let Some((axis @ (ROWS | COLUMNS), step)) = axis.zip(step) else {
             return self.picked(node, input, dim, places);
         };
         let part = self.part(node, input, dim, places[0], places[places.len() - 1] + 1)?;
