@@ -166,6 +166,13 @@ impl Walk<'_> {
         {
             return Ok(value);
         }
+        // tract leaves large constants as it finds them.
+        let inputs = (0..node.inputs.len()).map(|at| self.constant(node, at));
+        if let Some(inputs) = inputs.collect::<Option<Vec<_>>>()
+            && let Some(value) = evaluated(node.op.clone(), inputs)
+        {
+            return Ok(Value::Constant(value));
+        }
         self.layer(node).map(Value::Map)
     }
 
@@ -329,6 +336,23 @@ impl Walk<'_> {
     fn shape_of(&self, map: &Map) -> Shape {
         self.model.layers[map.id].shape
     }
+}
+
+/// Returns the result of an operation of constants; `None` without any, or if tract cannot compute
+/// it.
+fn evaluated(op: Box<dyn TypedOp>, inputs: Vec<Arc<Tensor>>) -> Option<Arc<Tensor>> {
+    if inputs.is_empty() {
+        return None;
+    }
+    let mut model = TypedModel::default();
+    let mut outlets = Vec::new();
+    for (at, input) in inputs.into_iter().enumerate() {
+        outlets.push(model.add_const(format!("input{at}"), input).ok()?);
+    }
+    let result = model.wire_node("result", op, &outlets).ok()?;
+    model.select_output_outlets(&result[..1]).ok()?;
+    let mut outputs = model.into_runnable().ok()?.run(tvec![]).ok()?;
+    Some(outputs.remove(0).into_arc_tensor())
 }
 
 /// Returns the lengths of the node's result.

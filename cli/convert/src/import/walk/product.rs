@@ -40,11 +40,6 @@ fn only(list: &[usize]) -> Step<Option<usize>> {
     }
 }
 
-/// Returns how many of the dimensions are longer than 1.
-fn count_long(dims: &[usize], map: &Map) -> usize {
-    dims.iter().filter(|&&d| map.layout.len(d) > 1).count()
-}
-
 impl Axes {
     fn of(product: &EinSum) -> Option<Self> {
         let mut axes = Self::default();
@@ -137,15 +132,19 @@ impl Walk<'_> {
 
     /// Imports the product of two computed matrices, or of several pairs of them.
     fn of_two_maps(&mut self, node: &TypedNode, axes: &Axes) -> Step {
-        let a = self.input(node, 0)?;
-        let b = self.input(node, 1)?;
+        let mut a = self.input(node, 0)?;
+        let mut b = self.input(node, 1)?;
+        for &[of_a, of_b, _] in &axes.batch {
+            match [a.layout.len(of_a), b.layout.len(of_b)] {
+                [long, 1] if long > 1 => b = self.along(node, &b, of_b, vec![1.0; long])?,
+                [1, long] if long > 1 => a = self.along(node, &a, of_a, vec![1.0; long])?,
+                _ => {}
+            }
+        }
         let (ab, bb): (Vec<_>, Vec<_>) = axes.batch.iter().map(|x| (x[0], x[1])).unzip();
         let (ak, bk): (Vec<_>, Vec<_>) = axes.summed.iter().map(|x| (x[0], x[1])).unzip();
         let (am, bn): (Vec<_>, Vec<_>) =
             (axes.rows.iter().map(|x| x[0]).collect(), axes.columns.iter().map(|x| x[0]).collect());
-        if count_long(&ab, &a) != count_long(&bb, &b) {
-            return Err("that enlarges an operand".to_string());
-        }
         let a = self.gather(node, &a, [&ab, &am, &ak])?;
         // The second operand is used as it is, or transposed.
         let lies = b.layout.gather(self.shape_of(&b), [&bb, &bk, &bn]);

@@ -8,7 +8,7 @@ use tract_onnx::tract_core::ops::nn::resize::{CoordTransformer, Interpolator};
 use tract_onnx_opl::resize::{AspectRatio, CoordTransform, Nearest, Resize};
 
 use super::windows::side;
-use super::{Map, Step, Walk, dims, shape};
+use super::{Map, Step, Walk, dims, evaluated, shape};
 use crate::import::constants::floats;
 use crate::import::dimension_order::CHANNELS;
 use crate::ir::LayerOp;
@@ -163,13 +163,8 @@ fn matrix(resize: &Resize, from: usize, to: usize, scale: Option<f32>) -> Option
         optional_sizes_input: if by_scale.is_some() { None } else { Some(1) },
         ..resize.clone()
     };
-    let mut model = TypedModel::default();
-    let unit = model.add_const("places", unit).ok()?;
-    let stated = model.add_const("length", stated).ok()?;
-    let resized = model.wire_node("resized", op, &[unit, stated]).ok()?;
-    model.select_output_outlets(&resized).ok()?;
-    let outputs = model.into_runnable().ok()?.run(tvec![]).ok()?;
-    let values = floats(&outputs[0]).filter(|values| values.len() == from * to)?;
+    let resized = evaluated(Box::new(op), vec![unit.into_arc_tensor(), stated.into_arc_tensor()])?;
+    let values = floats(&resized).filter(|values| values.len() == from * to)?;
     // From places by results to results by places.
     Some((0..from * to).map(|i| values[i % from * to + i / from]).collect())
 }
