@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo run --release --example finetune --no-default-features --features png -- \
-//!     models/sprout/sprout.offshoot DATA SHOTS DRAWS [--steps 0.05 --epochs 20]
+//!     models/sprout/sprout.offshoot DATA SHOTS DRAWS [--all 1] [--step 0.05 --epochs 20]
 //! ```
 //!
 //! `DATA/<class>/*.jpg`, or `DATA/train/<class>` and `DATA/test/<class>` (or `val`), or Pascal VOC, of
@@ -37,6 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             "--step" => tuning.step = value.parse()?,
             "--head-step" => tuning.head_step = value.parse()?,
             "--epochs" => tuning.epochs = Some(value.parse()?),
+            "--all" => tuning = Tuning { least_t: tuning.least_t, ..Tuning::all() },
             "--head" => kind = value.parse()?,
             _ => return Err(format!("no option {name}").into()),
         }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use offshoot_core::package::PackageId;
 use offshoot_core::tail::{
-    Delta, DeltaError, Progress, Recorded, Samples, TailLayout, TuneError, Tuner, Tuning, Verdict,
+    Delta, DeltaError, Progress, Recorded, Samples, TuneError, Tuner, Tuning, Verdict,
 };
 
 use crate::{Error, Extractor, Frame};
@@ -130,12 +130,12 @@ impl Maps {
         Ok(())
     }
 
-    /// Tunes the biases of the network's last pointwise layer, with a throw-away classifier; then
-    /// the samples that each of three folds holds out say if a head is better for it. `observe` is
+    /// Tunes the biases of the network's last pointwise layer, or all of its weights
+    /// ([`Tuning::all`]), with a throw-away classifier; then the samples that each of three folds holds out say if a head is better for it. `observe` is
     /// called after each step of at most 16 samples.
     ///
     /// The result is the same bits on every processor. Reserves memory once
-    /// ([`TailLayout::words`]); the extractor is not changed, see [`Extractor::set_tail`].
+    /// ([`TailLayout::words`](offshoot_core::tail::TailLayout::words)); the extractor is not changed, see [`Extractor::set_tail`].
     ///
     /// # Errors
     /// [`ErrorKind::Tune`](crate::ErrorKind::Tune) for a recipe out of range;
@@ -153,7 +153,7 @@ impl Maps {
         let samples = Samples { maps: &self.maps, owners: &self.owners, classes: self.classes };
         let tail = offshoot_core::tail::Tail::find(package.graph()).ok_or(TuneError::NoTail)?;
         let products = 4 * self.len() * tail.channels() * tail.pixels();
-        let layout = TailLayout::new(&tail, &samples, products <= MOST_PRODUCTS);
+        let layout = tuning.layout(&tail, &samples, products <= MOST_PRODUCTS);
         let mut memory = vec![0; layout.words().map_err(TuneError::from)?];
         let mut tuner = Tuner::new(&package, samples, *tuning, layout, &mut memory)?;
         let verdict = loop {

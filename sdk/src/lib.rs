@@ -63,7 +63,7 @@ pub use offshoot_core::head::{
 pub use offshoot_core::package::{Manifest, PackageError, PackageId, Precision};
 pub use offshoot_core::preprocess::PreprocessError;
 pub use offshoot_core::sound::{Level, SoundError};
-pub use offshoot_core::tail::{DeltaError, Evidence, Progress, TuneError, Tuning, Verdict};
+pub use offshoot_core::tail::{DeltaError, Evidence, Progress, TuneError, Tuned, Tuning, Verdict};
 pub use offshoot_core::tokens::TokensError;
 pub use offshoot_core::{Embedding, Frame, Package, PixelFormat, Sound, Tokens};
 pub use offshoot_engine::{Isa, IsaError, PlanError, RunError};

@@ -51,11 +51,15 @@ fn embed(extractor: &mut Extractor, pixels: &[u8]) -> Vec<u8> {
 
 /// A tail that is kept whatever the gate says.
 fn tuned(extractor: &mut Extractor) -> TunedTail {
+    tuned_by(extractor, Tuning::default())
+}
+
+fn tuned_by(extractor: &mut Extractor, recipe: Tuning) -> TunedTail {
     let mut maps = Maps::new(extractor, 3).unwrap();
     for (i, pixels) in images(18).iter().enumerate() {
         maps.add_frame(i % 3, extractor, &Frame::rgb(SIDE, SIDE, pixels).unwrap()).unwrap();
     }
-    let tuning = Tuning { least_t: f32::NEG_INFINITY, ..Tuning::default() };
+    let tuning = Tuning { least_t: f32::NEG_INFINITY, ..recipe };
     let mut steps = 0;
     let tuned = maps.finetune(extractor, &tuning, |_| steps += 1).unwrap();
     assert!(steps > 100 && tuned.verdict.keeps());
@@ -64,15 +68,16 @@ fn tuned(extractor: &mut Extractor) -> TunedTail {
 
 #[test]
 fn maps_and_tuned_embeddings_have_the_specified_bits() {
-    for file in [network(false), network(true), mobile_net()] {
+    let nets = [network(false), network(true), mobile_net()];
+    let recipes = [Tuning::default(), Tuning::all()];
+    for (file, recipe) in nets.iter().flat_map(|net| recipes.map(|recipe| (net.clone(), recipe))) {
         let mut reference = Extractor::from_bytes(file.clone()).unwrap();
         let plain: Vec<Vec<u8>> = images(6).iter().map(|p| embed(&mut reference, p)).collect();
-        let tail = tuned(&mut reference);
+        let tail = tuned_by(&mut reference, recipe);
         let package = Package::open(&file).unwrap();
         let spec = Tail::find(package.graph()).unwrap();
-        let own: Vec<i32> = spec.biases().collect();
-        let biases: Vec<i32> =
-            offshoot_core::tail::Delta::open(tail.bytes()).unwrap().biases().collect();
+        let spec_tuned =
+            offshoot_core::tail::Delta::open(tail.bytes()).unwrap().tail(&package).unwrap();
         let mut scratch = vec![0; spec.channels() + spec.pixels()];
         let mut expected = vec![0; spec.dim()];
         let mut differ = false;
@@ -85,11 +90,11 @@ fn maps_and_tuned_embeddings_have_the_specified_bits() {
                 for (pixels, plain) in images(6).iter().zip(&plain) {
                     assert_eq!(embed(&mut extractor, pixels), *plain, "{options:?}");
                     let map = extractor.map().unwrap().to_vec();
-                    spec.embed(&map, &own, &mut scratch, &mut expected);
+                    spec.embed(&map, &mut scratch, &mut expected);
                     assert!(expected.iter().map(|&code| code as u8).eq(plain.iter().copied()));
                     extractor.set_tail(Some(&tail)).unwrap();
                     let got = embed(&mut extractor, pixels);
-                    spec.embed(&map, &biases, &mut scratch, &mut expected);
+                    spec_tuned.embed(&map, &mut scratch, &mut expected);
                     assert!(expected.iter().map(|&code| code as u8).eq(got.iter().copied()));
                     assert_eq!(codes(extractor.embed_map(&map).unwrap()), got);
                     differ |= got != *plain;
@@ -129,10 +134,9 @@ fn a_plan_may_keep_the_map() {
             arena[plan.input().range()].copy_from_slice(&input);
             plan.run(graph.weights(), &packed, &mut arena).unwrap();
             let got = arena[plan.output().range()].to_vec();
-            let biases: Vec<i32> = tail.biases().collect();
             let mut scratch = vec![0; tail.channels() + tail.pixels()];
             let mut expected = vec![0; tail.dim()];
-            tail.embed(&arena[map.range()], &biases, &mut scratch, &mut expected);
+            tail.embed(&arena[map.range()], &mut scratch, &mut expected);
             assert_eq!(got, expected, "{}", isa.name());
             let mut arena = vec![0; plain.arena_bytes()];
             arena[plain.input().range()].copy_from_slice(&input);
@@ -140,6 +144,40 @@ fn a_plan_may_keep_the_map() {
             assert_eq!(arena[plain.output().range()], got, "{}", isa.name());
         }
     }
+}
+
+/// Twelve frames of two classes by a formula, with which the doors of other languages compare.
+fn formula(i: u32) -> Vec<u8> {
+    let made = |at: u32| (at + 1000 * i).wrapping_mul(2_654_435_761) >> 24;
+    (0..3 * 32 * 32).map(|at| (made(at) / 2 + 100 * (i % 2)) as u8).collect()
+}
+
+/// The tail of the formula's frames has the bytes of which Python's and JavaScript's tests have the
+/// digest, too.
+#[test]
+fn the_tail_of_the_formula_has_its_digest() {
+    let sprout = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/sprout/sprout.offshoot");
+    let mut extractor = Extractor::open(sprout).unwrap();
+    let mut maps = Maps::new(&mut extractor, 2).unwrap();
+    for i in 0..12 {
+        let pixels = formula(i);
+        let frame = Frame::rgb(32, 32, &pixels).unwrap();
+        maps.add_frame((i % 2) as usize, &mut extractor, &frame).unwrap();
+    }
+    let tuning = Tuning { epochs: Some(2), least_t: f32::NEG_INFINITY, ..Tuning::default() };
+    let tail = maps.finetune(&extractor, &tuning, |_| {}).unwrap().tail.unwrap();
+    extractor.set_tail(Some(&tail)).unwrap();
+    let pixels = formula(3);
+    let embedding = codes(extractor.embed(&Frame::rgb(32, 32, &pixels).unwrap()).unwrap());
+    assert_eq!([digest(tail.bytes()), digest(&embedding)], DIGESTS);
+}
+
+/// First digits of SHA-256: of the formula's tail, and of an embedding of the tuned network.
+const DIGESTS: [&str; 2] = ["0000000000000000", "0000000000000000"];
+
+fn digest(bytes: &[u8]) -> String {
+    use sha2::{Digest, Sha256};
+    Sha256::digest(bytes)[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[test]

@@ -11,10 +11,11 @@
 //! all classes if the head would answer `unknown`.
 
 use builder::Builder;
-use offshoot::{Head, Linear, Transform};
+use offshoot::{DeltaError, Head, Linear, Transform, TunedTail};
 use offshoot_core::graph::{Clamp, Graph, Int8Op, Node, Op, TensorId, Window};
 use offshoot_core::head::{AskError, KnownOdds};
 use offshoot_core::preprocess::{Channels, Resize};
+use offshoot_core::tail::{Delta, Tail};
 use offshoot_core::{Package, Quant};
 use prost::Message;
 use thiserror::Error;
@@ -45,6 +46,9 @@ pub enum ExportError {
     /// The head has no samples yet.
     #[error(transparent)]
     Ask(#[from] AskError),
+    /// The tail is damaged or of another package.
+    #[error(transparent)]
+    Tail(#[from] DeltaError),
     /// The package is not int8.
     #[error(
         "node `{node}` is a {op}; only int8 packages are exported: convert with --precision int8"
@@ -60,23 +64,34 @@ pub enum ExportError {
 impl ExportError {
     /// True if the head is the cause, not the package.
     pub fn is_of_head(&self) -> bool {
-        !matches!(self, Self::NotInt8 { .. })
+        !matches!(self, Self::NotInt8 { .. } | Self::Tail(_))
     }
 }
 
-/// Returns the bytes of an ONNX file with the backbone and the head.
+/// Returns the bytes of an ONNX file with the backbone, with the layer of a tuned tail if one is
+/// given, and the head.
 ///
 /// # Errors
-/// The head has no weights or is not fitted, or the package is not int8.
-pub fn export(package: &Package<'_>, head: &Head) -> Result<Vec<u8>, ExportError> {
+/// The head has no weights or is not fitted, the package is not int8, or the tail is another's.
+pub fn export(
+    package: &Package<'_>,
+    tail: Option<&TunedTail>,
+    head: &Head,
+) -> Result<Vec<u8>, ExportError> {
     let mut builder = Builder::default();
     let graph = package.graph();
+    let delta = tail.map(|tail| Delta::open(tail.bytes())).transpose()?;
+    let tuned = delta.map(|delta| delta.tail(package)).transpose()?;
     image(&mut builder, package);
     for (id, node) in graph.nodes() {
         let Op::Int8(op) = node.op else {
             return Err(ExportError::NotInt8 { node: node.name.to_string(), op: node.op.name() });
         };
-        operation(&mut builder, graph, id, &node, op);
+        let tuned = tuned.filter(|tail| tail.node() + 1 == usize::from(id));
+        match tuned {
+            Some(tail) => tuned_conv(&mut builder, graph, id, op, &tail),
+            None => operation(&mut builder, graph, id, &node, op),
+        }
     }
     let dim = package.embedding_dim() as i64;
     let real = real(&mut builder, graph, graph.output());
@@ -201,7 +216,7 @@ fn operation(builder: &mut Builder, graph: &Graph<'_>, id: TensorId, node: &Node
     match op {
         Int8Op::Conv { clamp: limits, .. } => {
             clamp = limits;
-            conv(builder, graph, (inputs[0], id), op, &out);
+            conv(builder, graph, (inputs[0], id), op, &Stored::of(graph, &op), &out);
         }
         Int8Op::Add { clamp: limits, .. } => {
             clamp = limits;
@@ -242,24 +257,67 @@ fn operation(builder: &mut Builder, graph: &Graph<'_>, id: TensorId, node: &Node
 }
 
 /// Writes a convolution of float values; weights and bias stay integers with a scale per channel.
+/// Weights, biases and mantissas of a convolution.
+struct Stored<'a> {
+    weights: &'a [i8],
+    bias: Vec<i32>,
+    mantissas: Vec<i32>,
+}
+
+impl<'a> Stored<'a> {
+    /// Those of the package; none of another operation.
+    fn of(graph: &Graph<'a>, op: &Int8Op) -> Self {
+        let Int8Op::Conv { weights, bias, mantissas, .. } = op else {
+            return Self { weights: &[], bias: Vec::new(), mantissas: Vec::new() };
+        };
+        let section = graph.weights();
+        Self {
+            weights: weights.codes(section),
+            bias: bias.words(section).collect(),
+            mantissas: mantissas.words(section).collect(),
+        }
+    }
+}
+
+/// Writes the convolution of a tuned tail.
+fn tuned_conv(
+    builder: &mut Builder,
+    graph: &Graph<'_>,
+    id: TensorId,
+    op: Int8Op,
+    tail: &Tail<'_>,
+) {
+    let Int8Op::Conv { clamp, .. } = op else { return };
+    let stored = Stored {
+        weights: tail.weights(),
+        bias: tail.biases().collect(),
+        mantissas: tail.mantissas().collect(),
+    };
+    let out = format!("{}.out", name(id));
+    conv(builder, graph, (tail.map(), id), op, &stored, &out);
+    codes(builder, graph, id, &out, clamp);
+}
+
 fn conv(
     builder: &mut Builder,
     graph: &Graph<'_>,
     (source, id): (TensorId, TensorId),
     op: Int8Op,
+    stored: &Stored<'_>,
     out: &str,
 ) {
-    let Int8Op::Conv { window, groups, weights, bias, mantissas, shift, .. } = op else { return };
+    let Int8Op::Conv { window, groups, shift, .. } = op else { return };
     let input = graph.tensor(source).shape;
     let output = graph.tensor(id).shape;
     let step_in = f64::from(quant(graph, source).scale.get());
     let step_out = f64::from(quant(graph, id).scale.get());
     // The steps of the weights are part of the multipliers.
-    let steps: Vec<f64> = mantissas
-        .words(graph.weights())
-        .map(|m| f64::from(m) * f64::from(shift).exp2() / (1u64 << 31) as f64 * step_out / step_in)
+    let steps: Vec<f64> = stored
+        .mantissas
+        .iter()
+        .map(|&m| f64::from(m) * f64::from(shift).exp2() / (1u64 << 31) as f64 * step_out / step_in)
         .collect();
-    let codes = weights.codes(graph.weights());
+    let codes = stored.weights;
     let taps = window.taps();
     let channels = output.c();
     let each = input.c() / usize::from(groups);
@@ -279,8 +337,7 @@ fn conv(
     let bias_steps: Vec<f32> = steps.iter().map(|s| (s * step_in) as f32).collect();
     let weights = builder.codes(&format!("{out}.weights"), &dims, &ordered);
     let weights = builder.per_channel(&weights, &weight_steps, true);
-    let words: Vec<i32> = bias.words(graph.weights()).collect();
-    let bias = builder.words(&format!("{out}.bias"), &[channels as i64], &words);
+    let bias = builder.words(&format!("{out}.bias"), &[channels as i64], &stored.bias);
     let bias = builder.per_channel(&bias, &bias_steps, false);
     let source = real(builder, graph, source);
     builder.conv(&[&source, &weights, &bias], out, window, groups);

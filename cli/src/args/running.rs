@@ -56,6 +56,9 @@ pub struct ReportArgs {
 }
 
 /// Arguments of `merge`.
+///
+/// Tuned tails are not merged: heads that were taught with a tail merge with heads of the same tail
+/// only. To tune on the samples of several boards, bring their images together and `finetune` anew.
 #[derive(Debug, Args)]
 pub struct MergeArgs {
     /// Heads to merge; the first one sets the head kind and options of the result.
@@ -196,6 +199,9 @@ pub struct ExportArgs {
     /// Execution options.
     #[command(flatten)]
     pub run: RunArgs,
+    /// Tuned tail, whose layer is written in place of the package's.
+    #[command(flatten)]
+    pub tail: TailArgs,
 }
 
 /// Arguments of `bench`.

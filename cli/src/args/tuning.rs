@@ -58,9 +58,13 @@ pub struct FinetuneArgs {
     /// Passes over the samples [default: 20; 40 with ten samples a class or fewer].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub epochs: Option<u16>,
-    /// Step of the biases relative to their size, 0 to 1.
-    #[arg(long, value_name = "S", default_value_t = Tuning::default().step)]
-    pub step: f32,
+    /// Tune all weights of the layer in place of its biases: a larger file, and 0.9 MB of memory for
+    /// sprout.
+    #[arg(long)]
+    pub all: bool,
+    /// Step relative to the size of what is tuned, 0 to 1 [default: 0.05; 0.02 with --all].
+    #[arg(long, value_name = "S")]
+    pub step: Option<f32>,
     /// Number of parts into which the samples are divided; each is held out once.
     #[arg(long, value_name = "K", default_value_t = Tuning::default().folds,
         value_parser = clap::value_parser!(u8).range(2..=10))]
@@ -83,13 +87,14 @@ impl FinetuneArgs {
     /// Returns the recipe of the library.
     pub fn tuning(&self) -> Tuning {
         let least_t = if self.force { f32::NEG_INFINITY } else { Tuning::default().least_t };
+        let recipe = if self.all { Tuning::all() } else { Tuning::default() };
         Tuning {
             epochs: self.epochs,
-            step: self.step,
+            step: self.step.unwrap_or(recipe.step),
             folds: self.folds,
             seed: self.seed,
             least_t,
-            ..Tuning::default()
+            ..recipe
         }
     }
 }

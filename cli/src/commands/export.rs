@@ -9,10 +9,10 @@ use crate::args::ExportArgs;
 use crate::error::CommandError;
 
 pub(super) fn run(args: &ExportArgs) -> Result<(), CommandError> {
-    let extractor = args.run.open(&args.package)?;
+    let extractor = args.tail.open(args.run, &args.package)?;
     let mut head = Head::load(&args.head, &extractor)?;
     head.fit()?;
-    let model = export(&extractor.package(), &head).map_err(|source| {
+    let model = export(&extractor.package(), extractor.tail(), &head).map_err(|source| {
         let path = if source.is_of_head() { &args.head } else { &args.package };
         CommandError::Export { path: path.clone(), source }
     })?;

@@ -102,12 +102,12 @@ const TOLERANCE: f32 = 0.02;
 fn an_exported_model_answers_alike() {
     let kinds =
         [HeadKind::Auto, HeadKind::NearestMean, HeadKind::Softmax, HeadKind::Ridge, HeadKind::Slda];
-    answers_alike(&taught(&[]), &kinds, false);
+    answers_alike(&taught(&[]), &kinds, false, &[]);
 }
 
 #[test]
 fn of_embeddings_of_length_1_too() {
-    answers_alike(&taught(&["--l2"]), &[HeadKind::Auto, HeadKind::Ridge], true);
+    answers_alike(&taught(&["--l2"]), &[HeadKind::Auto, HeadKind::Ridge], true, &[]);
 }
 
 #[test]
@@ -115,12 +115,27 @@ fn of_embeddings_of_several_parts_too() {
     let folder = taught(&["--parts", "auto"]);
     let inspected = crate::common::ok(folder.path(), &["inspect", "eyes.offshoot"]);
     assert!(inspected.contains("\n  parts "), "{inspected}");
-    answers_alike(&folder, &[HeadKind::Auto, HeadKind::NearestMean, HeadKind::Slda], false);
+    let kinds = [HeadKind::Auto, HeadKind::NearestMean, HeadKind::Slda];
+    answers_alike(&folder, &kinds, false, &[]);
 }
 
-fn answers_alike(folder: &TempDir, kinds: &[HeadKind], unit_length: bool) {
+#[test]
+fn of_tuned_networks_too() {
+    for all in [&[][..], &["--all"]] {
+        let folder = taught(&[]);
+        let tune = ["finetune", "eyes.offshoot", "data", "--force", "-o", "things.tail"];
+        crate::common::ok(folder.path(), &[&tune[..], all].concat());
+        answers_alike(&folder, &[HeadKind::Ridge], false, &["--tail", "things.tail"]);
+    }
+}
+
+fn answers_alike(folder: &TempDir, kinds: &[HeadKind], unit_length: bool, tail: &[&str]) {
     let path = |name: &str| folder.path().join(name);
     let mut extractor = Extractor::open(path("eyes.offshoot")).unwrap();
+    if let Some(name) = tail.last() {
+        let tail = offshoot::TunedTail::load(path(name)).unwrap();
+        extractor.set_tail(Some(&tail)).unwrap();
+    }
     crate::common::images(&path("others"), &CLASSES, 5);
     let files: Vec<PathBuf> = images(&path("others"), 100, &mut LeftOut::default()).unwrap();
     let images: Vec<Image> = files.iter().map(|f| Image::open(f).unwrap()).collect();
@@ -129,11 +144,11 @@ fn answers_alike(folder: &TempDir, kinds: &[HeadKind], unit_length: bool) {
         let head = format!("{kind}.head");
         crate::common::ok(
             folder.path(),
-            &["train", "eyes.offshoot", "data", "--head", kind.name(), "-o", &head],
+            &[&["train", "eyes.offshoot", "data", "--head", kind.name(), "-o", &head], tail].concat(),
         );
         crate::common::ok(
             folder.path(),
-            &["export", "eyes.offshoot", "--head", &head, "-o", "full.onnx"],
+            &[&["export", "eyes.offshoot", "--head", &head, "-o", "full.onnx"], tail].concat(),
         );
         let mut head = Head::load(path(&head), &extractor).unwrap();
         head.fit().unwrap();

@@ -58,6 +58,18 @@ fn finetune_verify_train_predict_eval() {
     let text = ok(dir, &[&question[..], &["--tail", "things.tail", "--heatmap", "x.png"]].concat());
     assert!(text.contains("  plant"), "{text}");
     refused(dir, &question, &["things.head", "another package"]);
+    let model = ["export", "sprout.offshoot", "--head", "things.head", "-o", "things.onnx"];
+    ok(dir, &[&model[..], &["--tail", "things.tail"]].concat());
+    refused(dir, &model, &["things.head", "another tuned tail"]);
+    ok(dir, &["train", "sprout.offshoot", "data", "-o", "plain.head"]);
+    let merge = ["merge", "things.head", "plain.head", "-o", "both.head"];
+    refused(dir, &merge, &["different packages or tuned tails"]);
+    let all = ["finetune", "sprout.offshoot", "data", "--force", "--all", "-o", "all.tail"];
+    ok(dir, &all);
+    let size = |name: &str| fs::metadata(dir.join(name)).unwrap().len();
+    assert_eq!(size("all.tail") - size("things.tail"), 320 * (320 + 4));
+    let tuned = ok(dir, &["verify", "sprout.offshoot", "--tail", "all.tail"]);
+    assert!(tuned.starts_with("verify ok  2 vectors"), "{tuned}");
     let text = ok(dir, &["eval", "sprout.offshoot", "data", "--tail", "things.tail"]);
     assert!(text.contains("ridge"), "{text}");
     mistakes(dir);

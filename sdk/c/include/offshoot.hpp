@@ -283,6 +283,62 @@ public:
         return out;
     }
 
+    /// Runs the network with a tuned tail from now on; with none, as it is in the package.
+    void set_tail(Span<const std::uint8_t> file) {
+        check(offshoot_extractor_set_tail(handle(), file.data(), file.size()));
+    }
+
+    /// Runs the network as it is in the package again.
+    void drop_tail() { check(offshoot_extractor_set_tail(handle(), nullptr, 0)); }
+
+    /// Keeps the map of each frame from now on, for `map`.
+    void keep_maps() { check(offshoot_extractor_keep_maps(handle())); }
+
+    /// Map of the last frame, which tuning takes.
+    std::vector<std::int8_t> map() const {
+        std::size_t length = 0;
+        const auto status = offshoot_extractor_map(handle(), nullptr, 0, &length);
+        if (status != OFFSHOOT_STATUS_BUFFER_TOO_SMALL) {
+            check(status);
+        }
+        std::vector<std::int8_t> out(length);
+        check(offshoot_extractor_map(handle(), out.data(), out.size(), &length));
+        return out;
+    }
+
+    /// Computes the embedding of a map.
+    Embedding embed_map(Span<const std::int8_t> map) {
+        Embedding out = embedding();
+        check(offshoot_extractor_embed_map(handle(), map.data(), map.size(), out.get()));
+        return out;
+    }
+
+    /// Verdict of tuning, and the tail if it is kept.
+    struct Tuned {
+        offshoot_tuning_verdict verdict = sized<offshoot_tuning_verdict>();
+        std::vector<std::uint8_t> tail;
+    };
+
+    /// Tunes the last layer on maps of samples, one after the other, of classes from 0.
+    Tuned finetune(Span<const std::int8_t> maps, Span<const std::uint16_t> class_ids,
+                   offshoot_tuning_options options = sized<offshoot_tuning_options>()) {
+        Tuned tuned;
+        std::size_t length = 0;
+        auto run = [&] {
+            return offshoot_extractor_finetune(handle(), maps.data(), class_ids.data(),
+                                               class_ids.size(), &options, &tuned.verdict,
+                                               tuned.tail.data(), tuned.tail.size(), &length);
+        };
+        auto status = run();
+        if (status == OFFSHOOT_STATUS_BUFFER_TOO_SMALL) {
+            tuned.tail.resize(length);
+            status = run();
+        }
+        check(status);
+        tuned.tail.resize(length);
+        return tuned;
+    }
+
     /// Class activation map of the last frame, row by row.
     struct Map {
         std::size_t width = 0;

@@ -184,8 +184,13 @@ impl Opened {
     }
 
     /// Returns the extractor to a call that has it alone.
-    fn get_mut(&mut self) -> &mut Extractor {
+    pub(crate) fn get_mut(&mut self) -> &mut Extractor {
         self.extractor.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns form and size of an embedding.
+    pub(crate) fn extent(&self) -> Extent {
+        self.extent
     }
 
     fn info(&self) -> ExtractorInfo {

@@ -3,8 +3,8 @@
 pub(crate) mod status;
 
 use offshoot::{
-    AskError, ClassError, EditError, EncodeError, Error, ErrorKind, FrameError, HeadError,
-    MergeError, SampleError,
+    AskError, ClassError, DeltaError, EditError, EncodeError, Error, ErrorKind, FrameError,
+    HeadError, MergeError, SampleError, TuneError,
 };
 
 use self::status::Status;
@@ -56,6 +56,8 @@ pub(crate) enum Fault {
     NoSuchAdvice { index: usize, count: usize },
     #[error("no class activation map: the embedding is not the mean of an int8 feature map")]
     NoMap,
+    #[error("no map is kept; offshoot_extractor_keep_maps, then a frame")]
+    NoMaps,
 }
 
 /// So that `?` works on the errors of the facade's functions.
@@ -115,6 +117,7 @@ impl Fault {
             Self::NoSuchName { .. } => Status::NoSuchClass,
             Self::NameTaken { .. } => Status::ClassExists,
             Self::NoMap => Status::NoMap,
+            Self::NoMaps => Status::InvalidValue,
         }
     }
 }
@@ -147,6 +150,10 @@ fn of_kind(kind: &ErrorKind) -> Status {
         ErrorKind::Merge(MergeError::OtherPackage) => Status::OtherPackage,
         ErrorKind::Merge(_) => Status::Full,
         ErrorKind::Encode(EncodeError::TooShort { .. }) => Status::BufferTooSmall,
+        ErrorKind::Tail(DeltaError::OtherPackage) => Status::OtherPackage,
+        ErrorKind::Tail(_) => Status::TailDamaged,
+        ErrorKind::Tune(TuneError::NoTail) => Status::Untunable,
+        ErrorKind::Tune(_) => Status::InvalidValue,
         _ => Status::Other,
     }
 }

@@ -15,6 +15,7 @@ mod guard;
 mod handle;
 mod head;
 mod memory;
+mod tuning;
 
 pub use activations::offshoot_extractor_activations;
 pub use embedding::{Embedding, EmbeddingForm, Frame, PixelFormat};
@@ -49,3 +50,7 @@ pub use head::{
     offshoot_head_set_transform, offshoot_head_set_when_full,
 };
 pub use memory::{In, Out, Versioned};
+pub use tuning::{
+    TuningOptions, TuningVerdict, offshoot_extractor_embed_map, offshoot_extractor_finetune,
+    offshoot_extractor_keep_maps, offshoot_extractor_map, offshoot_extractor_set_tail,
+};

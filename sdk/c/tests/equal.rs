@@ -2,9 +2,11 @@
 
 use offshoot::{Extractor, Frame, Head, HeadKind, Limits};
 use offshoot_c::{
-    Answer, Embedding, EmbeddingForm, ExtractorInfo, PixelFormat, Status, Verification,
-    offshoot_extractor_activations, offshoot_extractor_embed, offshoot_extractor_embed_image,
-    offshoot_extractor_get_info, offshoot_extractor_verify, offshoot_head_add_class,
+    Answer, Embedding, EmbeddingForm, ExtractorInfo, PixelFormat, Status, TuningOptions,
+    TuningVerdict, Verification, offshoot_extractor_activations, offshoot_extractor_embed,
+    offshoot_extractor_embed_image, offshoot_extractor_embed_map, offshoot_extractor_finetune,
+    offshoot_extractor_get_info, offshoot_extractor_keep_maps, offshoot_extractor_map,
+    offshoot_extractor_set_tail, offshoot_extractor_verify, offshoot_head_add_class,
     offshoot_head_add_sample, offshoot_head_fit, offshoot_head_get_sample,
     offshoot_head_probabilities,
 };
@@ -91,6 +93,95 @@ fn properties_and_golden_vectors() {
     let want = facade.verify().unwrap();
     assert!(verified.is_ok == 1 && verified.vectors > 0);
     assert_eq!((verified.vectors, verified.digest), (want.vectors, want.digest));
+}
+
+/// Maps, the tail that they tune, and the tuned network's embeddings.
+#[test]
+fn tails_and_tuned_embeddings() {
+    let mut facade = Extractor::open(SPROUT).unwrap();
+    let ours = open(&std::fs::read(SPROUT).unwrap());
+    let mut memory = vec![0.0; facade.embedding_dim()];
+    let mut map = vec![0i8; facade.map_len().unwrap()];
+    let mut length = 0;
+    let none = offshoot_extractor_map(ours, room(&mut map), map.len(), nowhere());
+    assert_eq!(none, Status::InvalidValue, "no map is kept");
+    assert_eq!(offshoot_extractor_keep_maps(ours), Status::Ok);
+    let mut kept = offshoot::Maps::new(&mut facade, 2).unwrap();
+    let images: Vec<Vec<u8>> = (0..12u64)
+        .map(|i| Random(i).bytes(3 * 256).iter().map(|b| b / 2 + 100 * (i % 2) as u8).collect())
+        .collect();
+    let mut maps = Vec::new();
+    let mut owners = Vec::new();
+    for (i, pixels) in images.iter().enumerate() {
+        let frame = common::frame(PixelFormat::Rgb8, 16, 16, pixels);
+        drop(embed(ours, &frame, &mut memory));
+        let short = offshoot_extractor_map(ours, room(&mut map), 3, write(&mut length));
+        assert_eq!((short, length), (Status::BufferTooSmall, map.len()));
+        let status = offshoot_extractor_map(ours, room(&mut map), map.len(), nowhere());
+        assert_eq!(status, Status::Ok, "{}", last_error());
+        kept.add_frame(i % 2, &mut facade, &Frame::rgb(16, 16, pixels).unwrap()).unwrap();
+        assert_eq!(kept.iter().last().unwrap().1, map);
+        maps.extend_from_slice(&map);
+        owners.push((i % 2) as u16);
+    }
+    let mut options = sized!(TuningOptions);
+    (options.epochs, options.force) = (2, 1);
+    let mut verdict = sized!(TuningVerdict);
+    let mut out = Vec::new();
+    let mut tune = |out: &mut Vec<u8>, options: &TuningOptions, length: &mut usize| {
+        offshoot_extractor_finetune(
+            ours,
+            all(&maps),
+            all(&owners),
+            owners.len(),
+            read(options),
+            write(&mut verdict),
+            room(out),
+            out.len(),
+            write(length),
+        )
+    };
+    assert_eq!(tune(&mut out, &options, &mut length), Status::BufferTooSmall);
+    out.resize(length, 0);
+    assert_eq!(tune(&mut out, &options, &mut length), Status::Ok, "{}", last_error());
+    assert_eq!(length, out.len());
+    let tuning = offshoot::Tuning {
+        epochs: Some(2),
+        least_t: f32::NEG_INFINITY,
+        ..offshoot::Tuning::default()
+    };
+    let want = kept.finetune(&facade, &tuning, |_| {}).unwrap();
+    let tail = want.tail.unwrap();
+    assert_eq!(out, tail.bytes());
+    options.folds = 11;
+    assert_eq!(tune(&mut out, &options, &mut length), Status::InvalidValue);
+    let evidence = want.verdict.evidence().unwrap();
+    assert_eq!((verdict.is_kept, verdict.least, verdict.samples), (1, 0, 12));
+    assert_eq!(verdict.t.to_bits(), evidence.t.to_bits());
+    assert_eq!(verdict.wrong_before, u32::from(evidence.wrong_before));
+    let status = offshoot_extractor_set_tail(ours, all(&out), out.len());
+    assert_eq!(status, Status::Ok, "{}", last_error());
+    facade.set_tail(Some(&tail)).unwrap();
+    let mut info = sized!(ExtractorInfo);
+    assert_eq!(offshoot_extractor_get_info(ours, write(&mut info)), Status::Ok);
+    assert_eq!(info.package_id, *tail.id().as_bytes());
+    for pixels in &images {
+        let frame = common::frame(PixelFormat::Rgb8, 16, 16, pixels);
+        let found = embed(ours, &frame, &mut memory);
+        assert_same(&found, facade.embed(&Frame::rgb(16, 16, pixels).unwrap()).unwrap());
+    }
+    let mut found = embedding(&mut memory);
+    let status = offshoot_extractor_embed_map(ours, all(&maps), map.len(), write(&mut found));
+    assert_eq!(status, Status::Ok, "{}", last_error());
+    assert_same(&found, facade.embed_map(&maps[..map.len()]).unwrap());
+    out[200] ^= 1;
+    let damaged = offshoot_extractor_set_tail(ours, all(&out), out.len());
+    assert_eq!(damaged, Status::TailDamaged, "{}", last_error());
+    assert_eq!(offshoot_extractor_set_tail(ours, no(), 0), Status::Ok);
+    facade.set_tail(None).unwrap();
+    let frame = common::frame(PixelFormat::Rgb8, 16, 16, &images[0]);
+    let found = embed(ours, &frame, &mut memory);
+    assert_same(&found, facade.embed(&Frame::rgb(16, 16, &images[0]).unwrap()).unwrap());
 }
 
 /// Answers of all kinds of heads on embeddings of sprout, and the maps of their decisions.

@@ -1,8 +1,9 @@
-//! Tuning of a network's tail on the device: the biases of its last pointwise convolution.
+//! Tuning of a network's tail on the device: the biases of its last pointwise convolution, or all of
+//! its weights.
 //!
 //! The tail of an int8 network is a 1x1 convolution, the average pool of its whole feature map, and
 //! at most one linear layer; its input is the **map**. Samples are kept as maps, so that tuning runs
-//! the tail alone: [`Tail`] is found in any package ([`Tail::find`]), [`Tuner`] tunes its biases with
+//! the tail alone: [`Tail`] is found in any package ([`Tail::find`]), [`Tuner`] tunes it with
 //! a throw-away softmax and asks held-out samples if that helped ([`Verdict`]), [`Delta`] is the file
 //! with the result.
 //!
@@ -53,13 +54,14 @@ mod product;
 mod rewrite;
 mod room;
 mod tuner;
+mod weights;
 mod work;
 
 pub use delta::{Delta, DeltaError, Recorded};
 pub use gate::{Evidence, Verdict};
 use product::{Layer, Pool};
 pub use room::TailLayout;
-pub use tuner::{Paused, Progress, Samples, TuneError, Tuner, Tuning, WriteError};
+pub use tuner::{Paused, Progress, Samples, TuneError, Tuned, Tuner, Tuning, WriteError};
 
 /// The end of an int8 network that can be tuned: a pointwise convolution, an average pool over all
 /// pixels, and at most one linear layer.
@@ -143,48 +145,52 @@ impl<'a> Tail<'a> {
         self.linear.map_or(self.channels(), |linear| linear.channels())
     }
 
-    /// Returns the biases of the package, in units of input scale times weight scale.
+    /// Returns the biases of the convolution, in units of input scale times weight scale.
     #[must_use]
     pub fn biases(&self) -> impl ExactSizeIterator<Item = i32> + use<'a> {
         let conv = self.conv;
         (0..conv.channels()).map(move |channel| conv.bias(channel))
     }
 
-    /// Returns true if no accumulator of the convolution can overflow with these biases, one per
-    /// channel.
+    /// Returns the weights of the convolution, channel by channel.
     #[must_use]
-    pub fn fits(&self, mut biases: impl ExactSizeIterator<Item = i32>) -> bool {
-        let limit = self.conv.bias_limit();
-        biases.len() == self.channels() && biases.all(|bias| bias.unsigned_abs() <= limit)
+    pub fn weights(&self) -> &'a [i8] {
+        bytemuck::cast_slice(self.conv.stored()[0])
     }
 
-    /// Computes the embedding of a map with `biases`, the same bits as the engine.
+    /// Returns the mantissa of each channel's multiplier.
+    #[must_use]
+    pub fn mantissas(&self) -> impl ExactSizeIterator<Item = i32> + use<'a> {
+        let conv = self.conv;
+        (0..conv.channels()).map(move |channel| conv.mantissa(channel))
+    }
+
+    /// Returns true if no accumulator of the convolution can overflow, and no multiplier is negative.
+    fn fits(&self) -> bool {
+        let limit = self.conv.bias_limit();
+        self.biases().all(|bias| bias.unsigned_abs() <= limit)
+            && self.mantissas().all(|mantissa| mantissa >= 0)
+    }
+
+    /// Computes the embedding of a map, the same bits as the engine.
     ///
     /// Writes [`Tail::dim`] int8 values to `out`; `scratch` has [`Tail::channels`] plus
     /// [`Tail::pixels`] words.
     ///
     /// # Panics
     ///
-    /// If a slice has another length, or [`Tail::fits`] does not hold for the biases.
-    pub fn embed(&self, map: &[i8], biases: &[i32], scratch: &mut [i32], out: &mut [i8]) {
+    /// If a slice has another length.
+    pub fn embed(&self, map: &[i8], scratch: &mut [i32], out: &mut [i8]) {
         assert_eq!(map.len(), self.map_len(), "the map is of another network");
-        assert!(biases.len() == self.channels() && out.len() == self.dim(), "other sizes");
+        assert_eq!(out.len(), self.dim(), "an embedding of another network");
         let (pooled, pixels) = scratch.split_at_mut(self.channels());
-        self.embed_with(map, biases, pooled, pixels, out);
+        self.embed_in(map, pooled, pixels, out);
     }
 
-    fn embed_with(
-        &self,
-        map: &[i8],
-        biases: &[i32],
-        pooled: &mut [i32],
-        pixels: &mut [i32],
-        out: &mut [i8],
-    ) {
-        for (channel, (pooled, &bias)) in pooled.iter_mut().zip(biases).enumerate() {
+    fn embed_in(&self, map: &[i8], pooled: &mut [i32], pixels: &mut [i32], out: &mut [i8]) {
+        for (channel, pooled) in pooled.iter_mut().enumerate() {
             self.conv.products(channel, map, pixels);
-            let bias = bias.wrapping_sub(self.conv.bias(channel));
-            *pooled = self.pool.mean(&self.conv, channel, bias, pixels);
+            *pooled = self.pool.mean(&self.conv, channel, 0, pixels);
         }
         self.finish(pooled, out);
     }

@@ -7,7 +7,8 @@ use offshoot_core::Package;
 use offshoot_core::graph::Window;
 use offshoot_core::head::HeadKind;
 use offshoot_core::tail::{
-    Delta, DeltaError, Samples, Tail, TailLayout, TuneError, Tuner, Tuning, Verdict, WriteError,
+    Delta, DeltaError, Samples, Tail, TailLayout, TuneError, Tuned, Tuner, Tuning, Verdict,
+    WriteError,
 };
 
 #[path = "../../tests/common/mod.rs"]
@@ -74,6 +75,11 @@ fn always() -> Tuning {
     Tuning { least_t: f32::NEG_INFINITY, ..Tuning::default() }
 }
 
+/// The same for all weights.
+fn always_all() -> Tuning {
+    Tuning { least_t: f32::NEG_INFINITY, ..Tuning::all() }
+}
+
 /// Tunes in one go; returns verdict and file.
 fn tune(
     package: &Package<'_>,
@@ -83,7 +89,7 @@ fn tune(
     garbage: u32,
 ) -> (Verdict, Vec<u8>) {
     let tail = Tail::find(package.graph()).unwrap();
-    let layout = TailLayout::new(&tail, &lessons.samples(), keeps_products);
+    let layout = tuning.layout(&tail, &lessons.samples(), keeps_products);
     let mut memory = vec![garbage; layout.words().unwrap()];
     let mut tuner = Tuner::new(package, lessons.samples(), tuning, layout, &mut memory).unwrap();
     while tuner.verdict().is_none() {
@@ -140,21 +146,27 @@ fn tails_are_found_where_they_can_be_tuned() {
 
 #[test]
 fn the_same_bits_however_it_is_interrupted() {
-    for (linear, unit_length) in [(false, false), (true, false), (true, true)] {
+    for (linear, unit_length, recipe) in [
+        (false, false, always()),
+        (true, false, always()),
+        (true, true, always()),
+        (false, false, always_all()),
+        (true, true, always_all()),
+    ] {
         let file = network(linear, unit_length);
         let package = Package::open(&file).unwrap();
         let tail = Tail::find(package.graph()).unwrap();
         let lessons = Lessons::new(&tail, 3, 8, 1);
-        let (verdict, bytes) = tune(&package, &lessons, always(), false, 0);
+        let (verdict, bytes) = tune(&package, &lessons, recipe, false, 0);
         assert!(verdict.keeps() && !bytes.is_empty());
         // Whatever the memory held, and with products kept or computed anew.
-        assert_eq!(tune(&package, &lessons, always(), true, 0xaaaa_aaaa), (verdict, bytes.clone()));
+        assert_eq!(tune(&package, &lessons, recipe, true, 0xaaaa_aaaa), (verdict, bytes.clone()));
         // Two tuners in turn.
-        let layout = TailLayout::new(&tail, &lessons.samples(), false);
+        let layout = recipe.layout(&tail, &lessons.samples(), false);
         let mut memories = [0u32, 0xffff_ffff].map(|word| vec![word; layout.words().unwrap()]);
         let mut tuners: Vec<Tuner<'_>> = memories
             .iter_mut()
-            .map(|m| Tuner::new(&package, lessons.samples(), always(), layout, m).unwrap())
+            .map(|m| Tuner::new(&package, lessons.samples(), recipe, layout, m).unwrap())
             .collect();
         let of = tuners[0].progress().of;
         let mut steps = 0;
@@ -170,8 +182,22 @@ fn the_same_bits_however_it_is_interrupted() {
             assert_eq!(tuner.write(&mut again), Ok(bytes.len()));
             assert!(again == bytes);
         }
+        drop(tuners);
+        // Paused between any two steps.
+        let samples = lessons.samples();
+        let memory = &mut memories[0];
+        let mut paused = Tuner::new(&package, samples, recipe, layout, memory).unwrap().pause();
+        while paused.verdict().is_none() {
+            let mut tuner = Tuner::resume(&package, samples, paused, memory).unwrap();
+            tuner.step();
+            paused = tuner.pause();
+        }
+        let mut again = vec![0; bytes.len()];
+        let mut tuner = Tuner::resume(&package, samples, paused, memory).unwrap();
+        assert_eq!(tuner.write(&mut again), Ok(bytes.len()));
+        assert!(again == bytes);
         // Another seed is another order.
-        let other = Tuning { seed: 1, ..always() };
+        let other = Tuning { seed: 1, ..recipe };
         assert_ne!(tune(&package, &lessons, other, false, 0).1, bytes);
     }
 }
@@ -179,18 +205,19 @@ fn the_same_bits_however_it_is_interrupted() {
 /// Reference values for every processor: CI runs this on several.
 #[test]
 fn tuning_has_the_same_bits_everywhere() {
-    let digests = [false, true].map(|linear| {
+    let cases = [(false, always()), (true, always()), (false, always_all()), (true, always_all())];
+    let digests = cases.map(|(linear, recipe)| {
         let file = network(linear, false);
         let package = Package::open(&file).unwrap();
         let tail = Tail::find(package.graph()).unwrap();
         let lessons = Lessons::new(&tail, 3, 12, 4);
-        let (_, bytes) = tune(&package, &lessons, always(), false, 0);
+        let (_, bytes) = tune(&package, &lessons, recipe, false, 0);
         let delta = Delta::open(&bytes).unwrap();
         assert_eq!(delta.recorded().epochs, 20, "more than ten samples a class");
         // Without its own checksum, which would make all files alike.
         crc32fast::hash(&bytes[..bytes.len() - 4])
     });
-    assert_eq!(digests, [218_059_603, 1_323_565_080]);
+    assert_eq!(digests, [218_059_603, 1_323_565_080, 85_211_766, 3_529_028_331]);
 }
 
 #[test]
@@ -199,12 +226,15 @@ fn no_epochs_leave_the_package_as_it_is() {
     let package = Package::open(&file).unwrap();
     let tail = Tail::find(package.graph()).unwrap();
     let lessons = Lessons::new(&tail, 2, 4, 3);
-    let none = Tuning { epochs: Some(0), ..always() };
-    let (verdict, bytes) = tune(&package, &lessons, none, false, 0);
-    // Without a difference t is zero, which is refused by default.
-    assert_eq!(verdict.evidence().unwrap().t, 0.0);
-    let delta = Delta::open(&bytes).unwrap();
-    assert!(delta.biases().eq(tail.biases()));
+    for recipe in [always(), always_all()] {
+        let none = Tuning { epochs: Some(0), ..recipe };
+        let (verdict, bytes) = tune(&package, &lessons, none, false, 0);
+        // Without a difference t is zero, which is refused by default.
+        assert_eq!(verdict.evidence().unwrap().t, 0.0);
+        let tuned = Delta::open(&bytes).unwrap().tail(&package).unwrap();
+        assert!(tuned.biases().eq(tail.biases()) && tuned.mantissas().eq(tail.mantissas()));
+        assert_eq!(tuned.weights(), tail.weights());
+    }
     let (refused, bytes) =
         tune(&package, &lessons, Tuning { epochs: Some(0), ..Tuning::default() }, false, 0);
     assert!(matches!(refused, Verdict::Refuse(_)) && bytes.is_empty());
@@ -217,40 +247,43 @@ fn memory_is_what_is_stated_and_nothing_is_allocated() {
     let package = Package::open(&file).unwrap();
     let tail = Tail::find(package.graph()).unwrap();
     let lessons = Lessons::new(&tail, 3, 6, 1);
-    for keeps_products in [false, true] {
-        let layout = TailLayout::new(&tail, &lessons.samples(), keeps_products);
+    for (recipe, keeps_products) in [(always(), false), (always(), true), (always_all(), false)] {
+        let layout = recipe.layout(&tail, &lessons.samples(), keeps_products);
         let needed = layout.words().unwrap();
         let mut memory = vec![0x5555_5555; needed + 9];
         let short =
-            Tuner::new(&package, lessons.samples(), always(), layout, &mut memory[..needed - 1]);
+            Tuner::new(&package, lessons.samples(), recipe, layout, &mut memory[..needed - 1]);
         let found = needed - 1;
         assert_eq!(short.err(), Some(TuneError::MemoryTooShort { found, needed }));
         let mut bytes = [0; 4096];
         let (counts, written) = counted(|| {
             let mut tuner =
-                Tuner::new(&package, lessons.samples(), always(), layout, &mut memory).unwrap();
+                Tuner::new(&package, lessons.samples(), recipe, layout, &mut memory).unwrap();
             while tuner.verdict().is_none() {
                 tuner.step();
             }
             tuner.write(&mut bytes).unwrap()
         });
         assert_eq!(counts, Counts::NONE);
-        assert_eq!(written, Delta::len_for(&tail));
+        assert_eq!(written, Delta::len_for(&tail, recipe.what));
         assert!(memory[needed..].iter().all(|&word| word == 0x5555_5555));
     }
-    // Sprout, 200 samples of ten classes: less than 0.9 MB.
-    let layout = TailLayout {
-        channels: 320,
-        pixels: 9,
-        dim: 256,
-        classes: 10,
-        samples: 200,
-        head: HeadKind::Ridge,
-        keeps_products: false,
-    };
-    let bytes = 4 * layout.words().unwrap();
-    println!("{bytes} bytes");
-    assert!(bytes <= 900_000, "{bytes}");
+    // Sprout, 200 samples of ten classes: less than 0.9 MB, also for all weights.
+    for inputs in [0, 320] {
+        let layout = TailLayout {
+            channels: 320,
+            pixels: 9,
+            dim: 256,
+            classes: 10,
+            samples: 200,
+            head: HeadKind::Ridge,
+            keeps_products: false,
+            inputs,
+        };
+        let bytes = 4 * layout.words().unwrap();
+        println!("{bytes} bytes");
+        assert!(bytes <= 900_000, "{bytes}");
+    }
 }
 
 #[test]
@@ -283,6 +316,7 @@ fn bad_samples_are_refused() {
     }
     let other = TailLayout { samples: 11, ..layout };
     assert_eq!(refused(good, always(), other), Some(TuneError::Layout));
+    assert_eq!(refused(good, always_all(), layout), Some(TuneError::Layout));
     let file = every_operation();
     let package = Package::open(&file).unwrap();
     let mut memory = vec![0; 1 << 16];
@@ -309,39 +343,49 @@ fn shuffled_labels_are_refused() {
     let file = network(true, false);
     let package = Package::open(&file).unwrap();
     let tail = Tail::find(package.graph()).unwrap();
-    let mut refused = 0;
-    for run in 0..100 {
-        let mut lessons = Lessons::new(&tail, 3, 10, run);
-        lessons.shuffle(run);
-        let (verdict, bytes) = tune(&package, &lessons, Tuning::default(), true, 0);
-        assert_eq!(verdict.keeps(), !bytes.is_empty());
-        refused += usize::from(!verdict.keeps());
+    for recipe in [Tuning::default(), Tuning::all()] {
+        let mut refused = 0;
+        for run in 0..100 {
+            let mut lessons = Lessons::new(&tail, 3, 10, run);
+            lessons.shuffle(run);
+            let (verdict, bytes) = tune(&package, &lessons, recipe, true, 0);
+            assert_eq!(verdict.keeps(), !bytes.is_empty());
+            refused += usize::from(!verdict.keeps());
+        }
+        println!("{refused} of 100 refused");
+        assert!(refused >= 97, "{refused} of 100");
     }
-    println!("{refused} of 100 refused");
-    assert!(refused >= 97, "{refused} of 100");
 }
 
 /// Every flipped bit, cut and foreign package is an error.
 #[test]
 fn files_are_checked() {
+    for recipe in [always(), always_all()] {
+        check_files_of(recipe);
+    }
+}
+
+fn check_files_of(recipe: Tuning) {
     let file = network(true, false);
     let package = Package::open(&file).unwrap();
     let tail = Tail::find(package.graph()).unwrap();
     let lessons = Lessons::new(&tail, 2, 5, 1);
-    let (verdict, bytes) = tune(&package, &lessons, always(), false, 0);
+    let (verdict, bytes) = tune(&package, &lessons, recipe, false, 0);
     let delta = Delta::open(&bytes).unwrap();
+    assert_eq!(delta.recorded().tuning.what, recipe.what);
     assert_eq!(delta.package_id(), package.manifest().id);
     assert_ne!(delta.id(), delta.package_id());
     assert_eq!(delta.recorded().evidence, verdict.evidence().unwrap());
     assert_eq!(delta.recorded().epochs, 40, "ten samples of two classes are few");
     assert_eq!(delta.tail(&package).unwrap().node(), tail.node());
-    let biases: Vec<i32> = delta.biases().collect();
-    assert!(!tail.biases().eq(biases.iter().copied()), "something was tuned");
+    let tuned = delta.tail(&package).unwrap();
+    assert!(!tail.biases().eq(tuned.biases()), "something was tuned");
+    assert_eq!(tail.weights() != tuned.weights(), recipe.what == Tuned::All);
     let mut scratch = vec![0; tail.channels() + tail.pixels()];
     let mut codes = vec![0; tail.dim()];
     let mut goldens = 0;
     for (map, embedding) in delta.goldens() {
-        tail.embed(map, &biases, &mut scratch, &mut codes);
+        tuned.embed(map, &mut scratch, &mut codes);
         assert_eq!(codes, embedding);
         goldens += 1;
     }
@@ -370,13 +414,16 @@ fn files_are_checked() {
     for at in [52, 56, 60] {
         for word in [0, 1, 1 << 20, u32::MAX] {
             let forged = sealed(at, word);
-            assert!(
-                matches!(Delta::open(&forged), Err(DeltaError::Malformed { .. })),
-                "{at} {word}"
-            );
+            let opened = Delta::open(&forged).and_then(|delta| delta.tail(&package).map(|_| ()));
+            assert!(matches!(opened, Err(DeltaError::Malformed { .. })), "{at} {word}");
         }
     }
     let forged = sealed(132, i32::MAX as u32);
     let refused = Delta::open(&forged).unwrap().tail(&package).err();
     assert!(matches!(refused, Some(DeltaError::Malformed { .. })));
+    if recipe.what == Tuned::All {
+        let forged = sealed(132 + 4 * tail.channels(), u32::MAX);
+        let refused = Delta::open(&forged).unwrap().tail(&package).err();
+        assert!(matches!(refused, Some(DeltaError::Malformed { .. })), "a negative multiplier");
+    }
 }

@@ -464,7 +464,7 @@ pub(crate) fn export<'py>(
         if head.package_id() != inner.id() {
             return Err(Failure::Facade(offshoot::HeadError::OtherPackage.into()));
         }
-        onnx_export::export(&inner.package(), &head).map_err(refused)
+        onnx_export::export(&inner.package(), inner.tail(), &head).map_err(refused)
     })?;
     Ok(PyBytes::new(py, &bytes))
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use offshoot::{Isa, Options, Stage};
+use offshoot::{Isa, Options, Stage, TunedTail};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
@@ -19,7 +19,8 @@ use crate::pixels::{Picture, Pixels};
 /// ``package`` is a path, or the package's bytes. ``threads`` share an int8 network; ``isa`` names
 /// the kernels (``instruction_sets()``, else the fastest); ``row_fusion=False`` turns row fusion off;
 /// ``pin`` keeps each thread on a core; ``reproducible`` makes floats the same bits on x86-64 and
-/// aarch64. Int8 results are the same bits under all settings.
+/// aarch64; ``tail`` is a tuned tail, as ``set_tail`` takes it. Int8 results are the same bits under
+/// all other settings.
 ///
 /// Threads may share an extractor: one call runs at a time, the others wait, and all Python threads
 /// run meanwhile. An array must not be written to while a call reads it. After ``fork`` open the
@@ -40,7 +41,6 @@ pub(crate) struct Extractor {
     /// Path or bytes, to open it again in another process.
     source: Py<PyAny>,
     settings: Settings,
-    pub id: offshoot::PackageId,
     pub dim: usize,
     last_part: usize,
 }
@@ -127,8 +127,9 @@ impl Extractor {
     /// package or needs the converter's wheel (float and mixed packages).
     #[new]
     #[pyo3(signature = (
-        package, *, threads=1, isa=None, row_fusion=true, pin=false, reproducible=false
+        package, *, threads=1, isa=None, row_fusion=true, pin=false, reproducible=false, tail=None
     ))]
+    #[expect(clippy::too_many_arguments, reason = "keywords of Python")]
     fn new(
         package: &Bound<'_, PyAny>,
         threads: i64,
@@ -136,15 +137,17 @@ impl Extractor {
         row_fusion: bool,
         pin: bool,
         reproducible: bool,
+        tail: Option<&Bound<'_, PyAny>>,
     ) -> Outcome<Self> {
         let py = package.py();
+        let tail = tail.map(tail_of).transpose()?;
         let count = u8::try_from(threads).ok().and_then(NonZeroU8::new);
         let threads = count
             .ok_or_else(|| Failure::Input(format!("threads={threads}, allowed are 1 to 255")))?;
         let isa = isa.map(instruction_set).transpose()?;
         let settings = Settings { threads, isa, row_fusion, pin, reproducible };
         let options = settings.options();
-        let inner = match package.cast::<PyBytes>() {
+        let mut inner = match package.cast::<PyBytes>() {
             Ok(bytes) => {
                 let bytes = bytes.as_bytes().to_vec();
                 py.detach(|| offshoot::Extractor::from_bytes_with(bytes, &options))?
@@ -154,11 +157,11 @@ impl Extractor {
                 py.detach(|| offshoot::Extractor::open_with(path, &options))?
             }
         };
-        let id = inner.id();
+        inner.set_tail(tail.as_ref())?;
         let dim = inner.embedding_dim();
         let last_part = inner.parts().last();
         let source = package.clone().unbind();
-        Ok(Self { inner: Mutex::new(inner), source, settings, id, dim, last_part })
+        Ok(Self { inner: Mutex::new(inner), source, settings, dim, last_part })
     }
 
     /// Computes the embedding of an image, or of several.
@@ -267,10 +270,10 @@ impl Extractor {
         self.last_part
     }
 
-    /// Digest that binds heads to this package: 64 hexadecimal digits.
+    /// Digest that binds heads to this package, and to the tail that is set: 64 hexadecimal digits.
     #[getter]
-    fn id(&self) -> String {
-        self.id.to_string()
+    fn id(&self, py: Python<'_>) -> String {
+        self.with(py, |inner| inner.id().to_string())
     }
 
     /// Description of the package.
@@ -316,7 +319,7 @@ impl Extractor {
             let package = inner.package();
             (package.manifest().source.to_string(), package.manifest().precision.name())
         });
-        let id = self.id.to_string();
+        let id = self.id(py);
         format!("<Extractor of {source}, {precision}, {} values, id {}>", self.dim, &id[..8])
     }
 
@@ -330,6 +333,8 @@ impl Extractor {
         options.set_item("row_fusion", self.settings.row_fusion)?;
         options.set_item("pin", self.settings.pin)?;
         options.set_item("reproducible", self.settings.reproducible)?;
+        let tail = self.with(py, |inner| inner.tail().map(|tail| tail.bytes().to_vec()));
+        options.set_item("tail", tail.map(|bytes| PyBytes::new(py, &bytes)))?;
         Ok(((self.source.bind(py).clone(),), options))
     }
 }
@@ -351,6 +356,14 @@ impl Extractor {
         let frame = picture.frame()?;
         Ok(self.with(py, |inner| inner.embed(&frame).map(Values::of))?)
     }
+}
+
+/// Reads a tail: bytes, or the path of a file.
+pub(crate) fn tail_of(given: &Bound<'_, PyAny>) -> Outcome<TunedTail> {
+    if let Ok(bytes) = given.cast::<PyBytes>() {
+        return Ok(TunedTail::from_bytes(bytes.as_bytes().to_vec())?);
+    }
+    Ok(TunedTail::load(given.extract::<PathBuf>()?)?)
 }
 
 fn stage_name(stage: &Stage) -> String {

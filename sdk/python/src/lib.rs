@@ -14,6 +14,7 @@ mod head;
 mod image;
 mod manifest;
 mod pixels;
+mod tuning;
 
 use pyo3::prelude::*;
 
@@ -38,6 +39,8 @@ mod _offshoot {
     use crate::image::Image;
     #[pymodule_export]
     use crate::manifest::Manifest;
+    #[pymodule_export]
+    use crate::tuning::FineTuned;
 
     #[cfg(feature = "convert")]
     #[pymodule_export]

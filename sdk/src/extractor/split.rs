@@ -30,15 +30,17 @@ impl Split {
     fn new(
         package: &Package<'_>,
         config: Config,
-        biases: &[i32],
         own: Option<&TunedTail>,
     ) -> Result<Self, ErrorKind> {
         let graph = package.graph();
-        let tail = Tail::find(graph).ok_or(TuneError::NoTail)?;
+        let tail = match own {
+            Some(own) => own.delta().tail(package)?,
+            None => Tail::find(graph).ok_or(TuneError::NoTail)?,
+        };
         let before = 0..tail.node();
         let (front, _) = Plan::build(graph, config, before, &[Graph::INPUT], &[tail.map()])?;
-        let bad = |_| DeltaError::Malformed { what: "its biases do not fit the package" };
-        let writer = tail.network(graph, biases).map_err(bad)?;
+        let bad = |_| DeltaError::Malformed { what: "its layer does not fit the package" };
+        let writer = tail.network(graph).map_err(bad)?;
         let output = (graph.node_count() - tail.node()) as u16;
         let network = writer.graph(output).map_err(bad)?;
         let all = 0..network.node_count();
@@ -111,11 +113,8 @@ impl Extractor {
             self.split = None;
             return Ok(());
         };
-        let delta = tail.delta();
-        delta.tail(&self.package())?;
-        let biases: Vec<i32> = delta.biases().collect();
-        self.split(&biases, Some(tail))?;
-        self.id = delta.id();
+        self.split(Some(tail))?;
+        self.id = tail.id();
         Ok(())
     }
 
@@ -129,10 +128,7 @@ impl Extractor {
             return Ok(());
         }
         self.map_len().ok_or(TuneError::NoTail)?;
-        let package = self.package();
-        let tail = Tail::find(package.graph()).ok_or(TuneError::NoTail)?;
-        let biases: Vec<i32> = tail.biases().collect();
-        self.split(&biases, None)
+        self.split(None)
     }
 
     /// Returns the tail that was set.
@@ -141,13 +137,13 @@ impl Extractor {
         self.split.as_ref().and_then(|split| split.tail.as_ref())
     }
 
-    fn split(&mut self, biases: &[i32], tail: Option<&TunedTail>) -> Result<(), Error> {
+    fn split(&mut self, tail: Option<&TunedTail>) -> Result<(), Error> {
         let config = match &self.backend {
             Backend::Engine { plan, .. } => plan.config(),
             #[cfg(feature = "tract")]
             Backend::Tract { .. } => return Err(TuneError::NoTail.into()),
         };
-        let fresh = Split::new(&self.package(), config, biases, tail)?;
+        let fresh = Split::new(&self.package(), config, tail)?;
         let need = fresh.front.arena_bytes();
         match &mut self.backend {
             Backend::Engine { arena, .. } if arena.len() < need => {

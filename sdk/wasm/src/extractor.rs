@@ -1,5 +1,7 @@
 //! Extractors: from a frame to its embedding.
 
+pub(crate) mod tuning;
+
 use offshoot::{Isa, Options};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsError, JsValue};
@@ -20,6 +22,10 @@ pub struct Extractor {
 impl Extractor {
     pub(crate) fn inner(&self) -> &offshoot::Extractor {
         &self.inner
+    }
+
+    pub(crate) fn inner_mut(&mut self) -> &mut offshoot::Extractor {
+        &mut self.inner
     }
 }
 
@@ -78,7 +84,7 @@ impl Extractor {
         self.inner.parts().last()
     }
 
-    /// Digest that binds heads to this package, in hexadecimal.
+    /// Digest that binds heads to this package, and to the tail that is set, in hexadecimal.
     #[wasm_bindgen(getter)]
     pub fn id(&self) -> String {
         self.inner.id().to_string()

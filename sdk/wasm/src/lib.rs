@@ -17,3 +17,4 @@ mod types;
 pub use embedding::Embedding;
 pub use extractor::Extractor;
 pub use head::Head;
+pub use extractor::tuning::Maps;

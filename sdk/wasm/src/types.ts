@@ -32,6 +32,27 @@ export interface Manifest {
 export interface Verification { ok: boolean; vectors: number; passed: number; digest: string; line: string }
 /** Contribution of each part of the frame to the log odds of a class, row by row. */
 export interface Activations { width: number; height: number; values: Float32Array }
+export interface TuningOptions {
+  /** Tunes all weights of the layer in place of its biases. */
+  all?: boolean;
+  /** Passes over the samples; 20 if not given, 40 with ten samples a class or fewer. */
+  epochs?: number;
+  /** Step relative to the size of what is tuned; 0.05 for biases, 0.02 for all weights if not given. */
+  step?: number;
+  /** Parts into which the samples are divided, each held out once; 3 if not given. */
+  folds?: number;
+  seed?: number;
+  /** Keeps the result whatever the held-out samples say. */
+  force?: boolean;
+}
+/** Verdict of the held-out samples; no numbers where a class has too few of them. */
+export interface FineTuned {
+  kept: boolean; line: string;
+  samples?: number; wrongBefore?: number; wrongAfter?: number;
+  errorBefore?: number; errorAfter?: number; t?: number;
+  /** Bytes of the tail, if it is kept. */
+  tail?: Uint8Array;
+}
 export interface Limits { classes: number; samples: number }
 export interface Sample { class: number; embedding: Embedding }
 export interface Fit { iterations: number; converged: boolean; gradientNorm: number }

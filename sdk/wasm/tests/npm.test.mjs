@@ -316,3 +316,36 @@ test('types name all that there is', () => {
     assert.ok(types.includes(name), name);
   }
 });
+
+/** A frame of class `i % 2`, as in `sdk/tests/tail.rs`, which has the digests, too. */
+function formula(i) {
+  const data = Uint8Array.from({ length: 3 * 32 * 32 }, (_, at) => ((Math.imul(at + 1000 * i, 2654435761) >>> 24) >> 1) + 100 * (i % 2));
+  return { width: 32, height: 32, data };
+}
+
+test('a tail has the bytes of the library, and is taken off again', async () => {
+  const { createHash } = await import('node:crypto');
+  const digest = (bytes) => createHash('sha256').update(bytes).digest('hex').slice(0, 16);
+  const extractor = open('sprout');
+  const plain = extractor.embed(formula(3), 'rgb').codes();
+  const id = extractor.id;
+  const maps = new offshoot.Maps(extractor, 2);
+  for (let i = 0; i < 12; i += 1) maps.addFrame(i % 2, extractor, formula(i), 'rgb');
+  assert.equal(maps.length, 12);
+  const tuned = maps.finetune(extractor, { epochs: 2, force: true });
+  assert.ok(tuned.kept && tuned.samples === 12 && tuned.line.startsWith('kept: '));
+  extractor.setTail(tuned.tail);
+  const codes = extractor.embed(formula(3), 'rgb').codes();
+  assert.deepEqual([digest(tuned.tail), digest(codes)], DIGESTS);
+  assert.notEqual(extractor.id, id);
+  assert.ok(extractor.verify().ok);
+  extractor.setTail(undefined);
+  assert.equal(extractor.id, id);
+  assert.deepEqual(extractor.embed(formula(3), 'rgb').codes(), plain);
+  assert.throws(() => extractor.setTail(new Uint8Array([1, 2, 3])), /not a tuned tail/);
+  assert.throws(() => maps.finetune(extractor, { steps: 3 }), /no option `steps`/);
+  maps.free();
+  extractor.free();
+});
+
+const DIGESTS = ['0000000000000000', '0000000000000000'];

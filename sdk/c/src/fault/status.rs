@@ -78,10 +78,14 @@ pub enum Status {
     NotLinear = 34,
     /// The package has no class activation map.
     NoMap = 35,
+    /// Bytes that are no tuned tail, or damaged.
+    TailDamaged = 36,
+    /// The network does not end in a layer that can be tuned.
+    Untunable = 37,
 }
 
 /// All codes in the order of their numbers, with a few words for logs.
-const NAMES: [(Status, &CStr); 36] = [
+const NAMES: [(Status, &CStr); 38] = [
     (Status::Ok, c"ok"),
     (Status::NullPointer, c"null pointer"),
     (Status::InvalidHandle, c"invalid handle"),
@@ -118,6 +122,8 @@ const NAMES: [(Status, &CStr); 36] = [
     (Status::NotFitted, c"not fitted"),
     (Status::NotLinear, c"not linear"),
     (Status::NoMap, c"no map"),
+    (Status::TailDamaged, c"damaged tail"),
+    (Status::Untunable, c"nothing to tune"),
 ];
 
 /// Returns a few words for a status, such as "not fitted"; "unknown status" for a number that is

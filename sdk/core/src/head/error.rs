@@ -103,7 +103,9 @@ pub enum HeadError {
         what: &'static str,
     },
     /// The head was taught on embeddings of another package.
-    #[error("the head was taught with another package; teach it again with this one")]
+    #[error(
+        "the head was taught with another package or another tuned tail; teach it again with this one"
+    )]
     OtherPackage,
 }
 
@@ -250,7 +252,9 @@ pub enum EditError {
 #[non_exhaustive]
 pub enum MergeError {
     /// The heads were taught with different packages.
-    #[error("the heads were taught with different packages; their samples mean different things")]
+    #[error(
+        "the heads were taught with different packages or tuned tails; their samples mean different things"
+    )]
     OtherPackage,
     /// No room for all classes.
     #[error("together {needed} classes, this head has room for {limit}")]

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | 8 | magic `OFFSTAIL` |
 //! | 2 | version, 1 |
-//! | 1, 1 | what is tuned: 0 biases; number of folds of the gate |
+//! | 1, 1 | what is tuned: 0 biases, 1 all weights; number of folds of the gate |
 //! | 4 | length of the whole file |
 //! | 32 | id of the package |
 //! | 2, 2 | index of the convolution among the nodes; number of golden maps, 2 |
@@ -17,6 +17,7 @@
 //! | 2, 2 | gate: mistakes before, after |
 //! | 32 | SHA-256 of the samples: classes, maps |
 //! | 4 * channels | biases |
+//! | 4 * channels, weights | if all weights are tuned: mantissas of the multipliers; int8 weights, channel by channel |
 //! | a map and an embedding, a golden | int8 values |
 //! | 4 | CRC-32 (IEEE) of all bytes before |
 
@@ -24,7 +25,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use super::room::Room;
-use super::{Evidence, Samples, Tail, Tuning, WriteError};
+use super::{Evidence, Samples, Tail, TailLayout, Tuned, Tuning, WriteError};
 use crate::package::{Package, PackageId};
 
 const MAGIC: [u8; 8] = *b"OFFSTAIL";
@@ -32,7 +33,6 @@ const VERSION: u16 = 1;
 const FIXED_BYTES: usize = 132;
 const CRC_BYTES: usize = 4;
 const GOLDENS: u16 = 2;
-const BIASES: u8 = 0;
 
 /// Recipe and evidence of a tuned tail, from its file.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -92,6 +92,8 @@ pub struct Delta<'a> {
     map_len: usize,
     recorded: Recorded,
     biases: &'a [u8],
+    /// Mantissas and weights, if these are tuned.
+    layer: Option<(&'a [u8], &'a [i8])>,
     goldens: &'a [u8],
 }
 
@@ -100,6 +102,8 @@ struct Sizes {
     channels: usize,
     map_len: usize,
     dim: usize,
+    /// Bytes of mantissas and weights, if these are tuned.
+    layer: usize,
 }
 
 impl Sizes {
@@ -108,7 +112,8 @@ impl Sizes {
         let biases = self.channels.checked_mul(4)?;
         let golden = self.map_len.checked_add(self.dim)?;
         let goldens = golden.checked_mul(GOLDENS.into())?;
-        biases.checked_add(goldens)?.checked_add(FIXED_BYTES + CRC_BYTES)
+        let tuned = biases.checked_add(self.layer)?;
+        tuned.checked_add(goldens)?.checked_add(FIXED_BYTES + CRC_BYTES)
     }
 }
 
@@ -145,29 +150,45 @@ impl<'a> Delta<'a> {
         let package_id = PackageId::new(take(&mut rest));
         let node = u16::from_le_bytes(take(&mut rest));
         let goldens = u16::from_le_bytes(take(&mut rest));
-        if what != BIASES || goldens != GOLDENS {
-            return Err(DeltaError::Malformed { what: "it is of a kind that is unknown" });
-        }
-        let sizes = Sizes {
+        let unknown = DeltaError::Malformed { what: "it is of a kind that is unknown" };
+        let what = [Tuned::Biases, Tuned::All].into_iter().find(|known| *known as u8 == what);
+        let what = what.filter(|_| goldens == GOLDENS).ok_or(unknown)?;
+        let mut sizes = Sizes {
             channels: take_u32(&mut rest) as usize,
             map_len: take_u32(&mut rest) as usize,
             dim: take_u32(&mut rest) as usize,
+            layer: 0,
         };
+        if what == Tuned::All {
+            // What the other parts leave.
+            sizes.layer = found - sizes.len().filter(|len| *len <= found).unwrap_or(found);
+        }
+        let is_whole = sizes.channels > 0 && sizes.layer % sizes.channels == 0;
+        let has_layer = sizes.layer / sizes.channels.max(1) > 4;
+        if !is_whole || has_layer != (what == Tuned::All) {
+            return Err(DeltaError::Malformed { what: "its parts do not fill the file" });
+        }
         if sizes.len() != Some(found) || sizes.channels == 0 || sizes.dim == 0 {
             return Err(DeltaError::Malformed { what: "its parts do not fill the file" });
         }
-        let recorded = Recorded::read(&mut rest, folds)?;
-        let (biases, goldens) = content[FIXED_BYTES..].split_at(4 * sizes.channels);
-        Ok(Self { package_id, node, map_len: sizes.map_len, recorded, biases, goldens })
+        let recorded = Recorded::read(&mut rest, what, folds)?;
+        let (biases, behind) = content[FIXED_BYTES..].split_at(4 * sizes.channels);
+        let (layer, goldens) = behind.split_at(sizes.layer);
+        let layer = (what == Tuned::All).then(|| layer.split_at(4 * sizes.channels));
+        let layer = layer.map(|(mantissas, codes)| (mantissas, bytemuck::cast_slice(codes)));
+        Ok(Self { package_id, node, map_len: sizes.map_len, recorded, biases, layer, goldens })
     }
 
-    /// Returns the tail of the package, if the delta is of this package.
+    /// Returns the tuned tail of the package, if the delta is of this package.
     ///
     /// # Errors
     ///
     /// [`DeltaError::OtherPackage`]; [`DeltaError::Malformed`] for sizes that are not the package's,
     /// and for biases with which an accumulator could overflow.
-    pub fn tail<'p>(&self, package: &Package<'p>) -> Result<Tail<'p>, DeltaError> {
+    pub fn tail<'p>(&self, package: &Package<'p>) -> Result<Tail<'p>, DeltaError>
+    where
+        'a: 'p,
+    {
         if package.manifest().id != self.package_id {
             return Err(DeltaError::OtherPackage);
         }
@@ -176,11 +197,16 @@ impl<'a> Delta<'a> {
         let golden = self.goldens.len() / usize::from(GOLDENS);
         let is_same = tail.node() == usize::from(self.node)
             && tail.map_len() == self.map_len
-            && tail.dim() == golden - self.map_len;
-        if !is_same || !tail.fits(self.biases()) {
-            return Err(DeltaError::Malformed { what: "its biases do not fit the package" });
+            && tail.dim() == golden - self.map_len
+            && tail.channels() == self.biases.len() / 4;
+        let [_, _, own] = tail.conv.stored();
+        let (mantissas, weights) = self.layer.unwrap_or((own, tail.weights()));
+        let conv = tail.conv.replaced(weights, self.biases, mantissas);
+        let tuned = Tail { conv, ..tail };
+        if !is_same || weights.len() != tail.weights().len() || !tuned.fits() {
+            return Err(DeltaError::Malformed { what: "its layer does not fit the package" });
         }
-        Ok(tail)
+        Ok(tuned)
     }
 
     /// Id of the package that was tuned.
@@ -189,8 +215,8 @@ impl<'a> Delta<'a> {
         self.package_id
     }
 
-    /// Id that binds heads to the tuned network: SHA-256 of the package's id, the node and the
-    /// biases.
+    /// Id that binds heads to the tuned network: SHA-256 of the package's id, the node and
+    /// what is tuned.
     #[must_use]
     pub fn id(&self) -> PackageId {
         let mut hash = Sha256::new();
@@ -198,6 +224,10 @@ impl<'a> Delta<'a> {
         hash.update(self.package_id.as_bytes());
         hash.update(self.node.to_le_bytes());
         hash.update(self.biases);
+        if let Some((mantissas, weights)) = self.layer {
+            hash.update(mantissas);
+            hash.update(bytemuck::cast_slice::<i8, u8>(weights));
+        }
         PackageId::new(hash.finalize().into())
     }
 
@@ -225,26 +255,24 @@ impl<'a> Delta<'a> {
 
     /// Length of the file for a tail, in bytes.
     #[must_use]
-    pub fn len_for(tail: &Tail<'_>) -> usize {
-        let Sizes { channels, map_len, dim } = Sizes::of(tail);
-        FIXED_BYTES + 4 * channels + usize::from(GOLDENS) * (map_len + dim) + CRC_BYTES
-    }
-}
-
-impl Sizes {
-    fn of(tail: &Tail<'_>) -> Self {
-        Self { channels: tail.channels(), map_len: tail.map_len(), dim: tail.dim() }
+    pub fn len_for(tail: &Tail<'_>, what: Tuned) -> usize {
+        let layer = match what {
+            Tuned::Biases => 0,
+            Tuned::All => 4 * tail.channels() + tail.weights().len(),
+        };
+        let goldens = usize::from(GOLDENS) * (tail.map_len() + tail.dim());
+        FIXED_BYTES + 4 * tail.channels() + layer + goldens + CRC_BYTES
     }
 }
 
 impl Recorded {
-    fn read(rest: &mut &[u8], folds: u8) -> Result<Self, DeltaError> {
+    fn read(rest: &mut &[u8], what: Tuned, folds: u8) -> Result<Self, DeltaError> {
         let epochs = u16::from_le_bytes(take(rest));
         let samples = u16::from_le_bytes(take(rest));
         let [step, head_step, least_t] = [(); 3].map(|()| f32::from_le_bytes(take(rest)));
         let seed = take_u32(rest);
         let [before, after, t] = [(); 3].map(|()| f32::from_le_bytes(take(rest)));
-        let tuning = Tuning { epochs: Some(epochs), step, head_step, folds, least_t, seed };
+        let tuning = Tuning { what, epochs: Some(epochs), step, head_step, folds, least_t, seed };
         let [wrong_before, wrong_after] = [(); 2].map(|()| u16::from_le_bytes(take(rest)));
         let evidence = Evidence { samples, before, after, t, wrong_before, wrong_after };
         let errors = [before, after].iter().all(|error| (0.0..=2.0).contains(error))
@@ -256,27 +284,34 @@ impl Recorded {
     }
 }
 
-/// Writes the file of `room.biases`; see [`Tuner::write`](super::Tuner::write).
+/// Source of a file.
+pub(super) struct Origin {
+    pub package_id: PackageId,
+    pub recorded: Recorded,
+}
+
+/// Writes the file of the last round; see [`Tuner::write`](super::Tuner::write).
 pub(super) fn write(
     tail: &Tail<'_>,
-    package_id: PackageId,
-    recorded: &Recorded,
+    origin: &Origin,
     samples: &Samples<'_>,
+    layout: &TailLayout,
     room: Room<'_>,
     out: &mut [u8],
 ) -> Result<usize, WriteError> {
-    let needed = Delta::len_for(tail);
+    let Recorded { epochs, tuning, evidence, digest } = &origin.recorded;
+    let what = tuning.what;
+    let needed = Delta::len_for(tail, what);
     let found = out.len();
     let out = out.get_mut(..needed).ok_or(WriteError::TooShort { found, needed })?;
     let (content, crc) = out.split_at_mut(needed - CRC_BYTES);
     let (fixed, blobs) = content.split_at_mut(FIXED_BYTES);
-    let Recorded { epochs, tuning, evidence, digest } = recorded;
     let rest = &mut &mut fixed[..];
     put(rest, &MAGIC);
     put(rest, &VERSION.to_le_bytes());
-    put(rest, &[BIASES, tuning.folds]);
+    put(rest, &[what as u8, tuning.folds]);
     put(rest, &(needed as u32).to_le_bytes());
-    put(rest, package_id.as_bytes());
+    put(rest, origin.package_id.as_bytes());
     put(rest, &(tail.node() as u16).to_le_bytes());
     put(rest, &GOLDENS.to_le_bytes());
     for size in [tail.channels(), tail.map_len(), tail.dim()] {
@@ -295,10 +330,28 @@ pub(super) fn write(
         put(rest, &count.to_le_bytes());
     }
     put(rest, digest);
-    let (biases, goldens) = blobs.split_at_mut(4 * tail.channels());
-    for (bytes, bias) in biases.chunks_exact_mut(4).zip(&*room.biases) {
-        bytes.copy_from_slice(&bias.to_le_bytes());
-    }
+    let goldens = usize::from(GOLDENS) * (tail.map_len() + tail.dim());
+    let (tuned, goldens) = blobs.split_at_mut(blobs.len() - goldens);
+    let (biases, layer) = tuned.split_at_mut(4 * tail.channels());
+    put_words(biases, room.biases);
+    let [weights, _, mantissas] = tail.conv.stored();
+    let (mantissas, weights) = match what {
+        Tuned::Biases => (mantissas, weights),
+        Tuned::All => {
+            let (mantissas, weights) = layer.split_at_mut(4 * tail.channels());
+            put_words(mantissas, room.mantissas);
+            let values = layout.carve_weights(room.head).value;
+            let inputs = layout.inputs as usize;
+            let codes: &mut [i8] = bytemuck::cast_slice_mut(weights);
+            let rows = codes.chunks_exact_mut(inputs).zip(values.chunks_exact(inputs));
+            for (channel, (codes, values)) in rows.enumerate() {
+                tail.round_row(channel, values, room.mantissas[channel], codes);
+            }
+            (&*mantissas, &*weights)
+        }
+    };
+    let conv = tail.conv.replaced(bytemuck::cast_slice(weights), biases, mantissas);
+    let tuned = Tail { conv, ..*tail };
     let pooled: &mut [i32] = bytemuck::cast_slice_mut(room.mean);
     for (sample, golden) in goldens.chunks_exact_mut(tail.map_len() + tail.dim()).enumerate() {
         // The first and the last, most likely of different classes.
@@ -306,8 +359,7 @@ pub(super) fn write(
         let map = samples.map(tail, if sample == 0 { 0 } else { last });
         let (bytes, embedding) = golden.split_at_mut(tail.map_len());
         bytes.copy_from_slice(bytemuck::cast_slice(map));
-        let embedding = bytemuck::cast_slice_mut(embedding);
-        tail.embed_with(map, room.biases, pooled, room.pixels, embedding);
+        tuned.embed_in(map, pooled, room.pixels, bytemuck::cast_slice_mut(embedding));
     }
     crc.copy_from_slice(&crc32fast::hash(content).to_le_bytes());
     Ok(needed)
@@ -333,6 +385,12 @@ fn take<const N: usize>(rest: &mut &[u8]) -> [u8; N] {
 
 fn take_u32(rest: &mut &[u8]) -> u32 {
     u32::from_le_bytes(take(rest))
+}
+
+fn put_words(out: &mut [u8], words: &[i32]) {
+    for (bytes, word) in out.chunks_exact_mut(4).zip(words) {
+        bytes.copy_from_slice(&word.to_le_bytes());
+    }
 }
 
 fn put(rest: &mut &mut [u8], bytes: &[u8]) {

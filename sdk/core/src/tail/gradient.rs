@@ -18,10 +18,8 @@ const WARM: f32 = 8.0;
 const LANES: usize = 8;
 
 /// Sample of a batch.
-pub(super) struct Lesson<'a> {
-    pub map: &'a [i8],
-    /// Index of the sample.
-    pub sample: usize,
+#[derive(Clone, Copy)]
+pub(super) struct Lesson {
     /// Its class.
     pub owner: u16,
     /// Factor of the centred embedding.
@@ -83,11 +81,10 @@ impl Tail<'_> {
         }
     }
 
-    /// Adds the gradients of a sample; returns its share of the batch's loss.
-    pub(super) fn add_gradients(&self, lesson: &Lesson<'_>, room: &mut Room<'_>) -> f32 {
-        let Lesson { owner, scale, batch, .. } = *lesson;
+    /// Adds the gradients of a sample, whose means are there; returns its share of the batch's loss.
+    pub(super) fn add_gradients(&self, lesson: &Lesson, room: &mut Room<'_>) -> f32 {
+        let Lesson { owner, scale, batch } = *lesson;
         let dim = self.dim();
-        self.means(lesson.map, lesson.sample, room);
         self.embedding(room);
         for (x, &centre) in room.embedding.iter_mut().zip(&*room.centre) {
             *x = (*x - centre) * scale;
@@ -130,21 +127,30 @@ impl Tail<'_> {
 pub(super) struct Pace {
     /// Bias-corrected mean of the momenta of biases, weights and offsets.
     rates: [f32; 3],
+    /// The same of the convolution's weights, if they are tuned.
+    weights: f32,
     /// Share of the gradients seen in their mean squares.
     fresh: f32,
 }
 
 impl Pace {
-    /// Rates that begin small, and end along a cosine; `length` is that of the biases.
-    pub fn new(tuning: &Tuning, step: u32, steps: u32, length: f32) -> Self {
+    /// Rates that begin small, and end along a cosine; `lengths` are those of the biases and of the
+    /// weights.
+    pub fn new(tuning: &Tuning, step: u32, steps: u32, lengths: [f32; 2]) -> Self {
         let angle = core::f32::consts::PI * step as f32 / steps as f32;
         let warm = ((step + 1) as f32 / WARM).min(1.0);
         let taken = (step + 1) as f32;
         let share = 1.0 - libm::powf(MOMENTUM, taken);
         let rate = 0.5 * (1.0 + libm::cosf(angle)) * warm / share;
         let fresh = 1.0 - libm::powf(SQUARES, taken);
-        let rates = [tuning.step * length, tuning.head_step, tuning.head_step];
-        Self { rates: rates.map(|own| own * rate), fresh }
+        let rates = [tuning.step * lengths[0], tuning.head_step, tuning.head_step];
+        let weights = tuning.step * lengths[1] * rate;
+        Self { rates: rates.map(|own| own * rate), weights, fresh }
+    }
+
+    /// Factor of the mean gradient of the convolution's weights, whose mean square is new.
+    pub fn of_weights(&self, square: &mut f32, new: f32) -> f32 {
+        factor(self.weights, square, new, self.fresh)
     }
 }
 
@@ -159,8 +165,7 @@ pub(super) fn descend(pace: &Pace, squares: &mut [f32; 3], room: &mut Room<'_>) 
     let parameters = [&mut room.change, &mut room.weights, &mut room.offsets];
     for ((parameter, square), rate) in parameters.into_iter().zip(squares).zip(pace.rates) {
         let sum = dot_floats(parameter.gradient, parameter.gradient);
-        *square = SQUARES * *square + (1.0 - SQUARES) * (sum / parameter.gradient.len() as f32);
-        let factor = rate / (libm::sqrtf(*square / pace.fresh) + 1e-8);
+        let factor = factor(rate, square, sum / parameter.gradient.len() as f32, pace.fresh);
         let moved = parameter.value.iter_mut().zip(&mut *parameter.momentum);
         for ((value, momentum), gradient) in moved.zip(&mut *parameter.gradient) {
             *momentum = MOMENTUM * *momentum + (1.0 - MOMENTUM) * *gradient;
@@ -168,6 +173,12 @@ pub(super) fn descend(pace: &Pace, squares: &mut [f32; 3], room: &mut Room<'_>) 
             *gradient = 0.0;
         }
     }
+}
+
+/// Follows the running mean square of a gradient; returns the rate relative to its root.
+fn factor(rate: f32, square: &mut f32, new: f32, fresh: f32) -> f32 {
+    *square = SQUARES * *square + (1.0 - SQUARES) * new;
+    rate / (libm::sqrtf(*square / fresh) + 1e-8)
 }
 
 /// Turns scores into probabilities and returns the loss, the negative log of the owner's.
@@ -199,7 +210,7 @@ fn dot(values: &[f32], codes: &[i8]) -> f32 {
 }
 
 /// Computes `sum of a * b`.
-fn dot_floats(a: &[f32], b: &[f32]) -> f32 {
+pub(super) fn dot_floats(a: &[f32], b: &[f32]) -> f32 {
     let mut lanes = [0.0; LANES];
     let (a, last) = a.as_chunks::<LANES>();
     let (b, rest) = b.as_chunks::<LANES>();
@@ -319,6 +330,21 @@ mod tests {
 
     /// Tuned parameters as one list: biases, weights, offsets.
     fn loss(tail: &Tail<'_>, samples: &Samples<'_>, fixed: (&[f32], f32), values: &[f64]) -> f64 {
+        products_loss(tail, samples, fixed, values, |channel, pixel| {
+            let mut product = [0];
+            tail.conv.products(channel, pixel, &mut product);
+            f64::from(product[0]) * f64::from(tail.conv.factor(channel))
+        })
+    }
+
+    /// Loss where `value` is a channel's value at a pixel, without the change of its bias.
+    fn products_loss(
+        tail: &Tail<'_>,
+        samples: &Samples<'_>,
+        fixed: (&[f32], f32),
+        values: &[f64],
+        value: impl Fn(usize, &[i8]) -> f64,
+    ) -> f64 {
         let (centre, scale) = fixed;
         let (change, rest) = values.split_at(tail.channels());
         let (weights, offsets) = rest.split_at(CLASSES * tail.dim());
@@ -328,12 +354,9 @@ mod tests {
         for (sample, &owner) in samples.owners.iter().enumerate() {
             let map = samples.map(tail, sample);
             let mut mean = vec![0.0; tail.channels()];
-            let mut products = vec![0; tail.pixels()];
             for (channel, mean) in mean.iter_mut().enumerate() {
-                tail.conv.products(channel, map, &mut products);
-                let factor = f64::from(tail.conv.factor(channel));
-                for &product in &products {
-                    let value = f64::from(product) * factor + change[channel];
+                for pixel in map.chunks_exact(tail.conv.fan_in()) {
+                    let value = value(channel, pixel) + change[channel];
                     *mean += value.clamp(limits[0], limits[1]) / tail.pixels() as f64;
                 }
             }
@@ -360,6 +383,81 @@ mod tests {
         sum / samples.owners.len() as f64
     }
 
+    /// Loss by all weights, biases and the softmax, in doubles.
+    fn loss_of_all(
+        tail: &Tail<'_>,
+        samples: &Samples<'_>,
+        fixed: (&[f32], f32),
+        values: &[f64],
+        layer: &[f64],
+    ) -> f64 {
+        let inputs = tail.conv.fan_in();
+        let zero = f64::from(tail.conv.zero_point());
+        products_loss(tail, samples, fixed, values, |channel, pixel| {
+            let row = layer[channel * inputs..][..inputs].iter();
+            let sum: f64 = row.zip(pixel).map(|(w, &x)| w * (f64::from(x) - zero)).sum();
+            sum + f64::from(tail.conv.bias(channel)) * f64::from(tail.conv.factor(channel))
+        })
+    }
+
+    #[test]
+    fn gradients_of_all_weights_are_central_differences() {
+        for linear in [false, true] {
+            let mut random = Random(6);
+            let (writer, output) = network(&mut random, linear);
+            let graph = writer.graph(output).unwrap();
+            let tail = Tail::find(&graph).unwrap();
+            let maps = random.codes(SAMPLES * tail.map_len());
+            let owners = [0, 1, 2, 1, 0];
+            let samples = Samples { maps: &maps, owners: &owners, classes: CLASSES as u16 };
+            let layout = TailLayout::all(&tail, &samples);
+            let mut memory = vec![0; layout.words().unwrap()];
+            let mut room = layout.carve(&mut memory);
+            let mut weights = layout.carve_weights(core::mem::take(&mut room.head));
+            tail.begin_weights(&mut weights);
+            weights.value.iter_mut().for_each(|value| *value *= 1.0 + 0.2 * random.unit());
+            room.change.value.iter_mut().for_each(|value| *value = 3.0 * random.unit());
+            room.weights.value.iter_mut().for_each(|value| *value = 0.3 * random.unit());
+            room.offsets.value.iter_mut().for_each(|value| *value = 0.3 * random.unit());
+            room.centre.iter_mut().for_each(|value| *value = random.unit());
+            let scale = 0.02;
+            let mut got = 0.0;
+            for (place, &owner) in owners.iter().enumerate() {
+                tail.means_of_all(samples.map(&tail, place), place, &mut room, &mut weights);
+                let lesson = Lesson { owner, scale, batch: SAMPLES as u8 };
+                got += tail.add_gradients(&lesson, &mut room);
+                tail.keep_slopes(place, room.mean, &mut weights);
+            }
+            let list = |part: &[f32]| part.iter().map(|&x| f64::from(x)).collect::<Vec<_>>();
+            let parts = [&room.change, &room.weights, &room.offsets];
+            let values = parts.map(|part| list(part.value)).concat();
+            let layer = list(weights.value);
+            let fixed = (&*room.centre, scale);
+            let own = loss_of_all(&tail, &samples, fixed, &values, &layer);
+            assert!((f64::from(got) - own).abs() < 1e-6, "{got} is not {own}");
+            let inputs = tail.conv.fan_in();
+            let mut found = Vec::new();
+            for channel in 0..tail.channels() {
+                let maps = (0..SAMPLES).map(|sample| samples.map(&tail, sample));
+                tail.row_gradient(channel, maps, &mut weights);
+                found.extend(list(weights.row));
+            }
+            assert_eq!(found.len(), inputs * tail.channels());
+            let largest = found.iter().fold(0.0, |most: f64, g| most.max(g.abs()));
+            assert!(found.iter().filter(|g| g.abs() > 0.01 * largest).count() > found.len() / 2);
+            for (i, &gradient) in found.iter().enumerate() {
+                let at = |by: f64| {
+                    let mut moved = layer.clone();
+                    moved[i] += by;
+                    loss_of_all(&tail, &samples, fixed, &values, &moved)
+                };
+                let difference = (at(1e-6) - at(-1e-6)) / 2e-6;
+                let error = (difference - gradient).abs() / largest.max(1.0);
+                assert!(error < 1e-6, "{i}: {gradient} is not {difference}");
+            }
+        }
+    }
+
     #[test]
     fn gradients_are_central_differences() {
         for linear in [false, true] {
@@ -381,7 +479,8 @@ mod tests {
             let mut got = 0.0;
             for (sample, &owner) in owners.iter().enumerate() {
                 let map = samples.map(&tail, sample);
-                let lesson = Lesson { map, sample, owner, scale, batch: SAMPLES as u8 };
+                let lesson = Lesson { owner, scale, batch: SAMPLES as u8 };
+                tail.means(map, sample, &mut room);
                 got += tail.add_gradients(&lesson, &mut room);
             }
             let parts = [&room.change, &room.weights, &room.offsets];

@@ -35,6 +35,33 @@ impl<'a> Layer<'a> {
         })
     }
 
+    /// Returns the layer with other weights, biases and multipliers, of all channels or some.
+    pub fn replaced(self, weights: &'a [i8], bias: &'a [u8], mantissas: &'a [u8]) -> Self {
+        Self { weights, bias, mantissas, ..self }
+    }
+
+    pub fn fan_in(&self) -> usize {
+        self.fan_in
+    }
+
+    /// Zero point of the input.
+    pub fn zero_point(&self) -> i8 {
+        self.zero
+    }
+
+    pub fn shift(&self) -> u8 {
+        self.shift
+    }
+
+    pub fn mantissa(&self, channel: usize) -> i32 {
+        word(self.mantissas, channel)
+    }
+
+    /// Weights, biases and mantissas as they are stored.
+    pub fn stored(&self) -> [&'a [u8]; 3] {
+        [bytemuck::cast_slice(self.weights), self.bias, self.mantissas]
+    }
+
     pub fn channels(&self) -> usize {
         self.bias.len() / 4
     }
@@ -53,7 +80,7 @@ impl<'a> Layer<'a> {
 
     /// Steps of the output per unit of a channel's accumulator.
     pub fn factor(&self, channel: usize) -> f32 {
-        super::factor(word(self.mantissas, channel), self.shift)
+        super::factor(self.mantissa(channel), self.shift)
     }
 
     /// Weights of a channel.

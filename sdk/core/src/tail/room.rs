@@ -1,5 +1,6 @@
 //! Memory of a tuner: one slice of words, divided once.
 
+use super::tuner::BATCH;
 use super::{Samples, Tail};
 use crate::head::{HeadError, HeadKind, Limits, take_mut};
 
@@ -22,6 +23,8 @@ pub struct TailLayout {
     /// channels * pixels` bytes more, and as many multiplications less as there are epochs. The
     /// result has the same bits.
     pub keeps_products: bool,
+    /// Values of a pixel of the map if all weights are tuned, else 0.
+    pub inputs: u32,
 }
 
 impl TailLayout {
@@ -36,14 +39,24 @@ impl TailLayout {
             samples: samples.owners.len().min(usize::from(u16::MAX)) as u16,
             head: HeadKind::Ridge,
             keeps_products,
+            inputs: 0,
         }
+    }
+
+    /// Layout for tuning all weights of the convolution ([`Tuned::All`](super::Tuned::All)).
+    #[must_use]
+    pub fn all(tail: &Tail<'_>, samples: &Samples<'_>) -> Self {
+        let inputs = tail.map_shape().c() as u32;
+        Self { inputs, ..Self::new(tail, samples, false) }
     }
 
     /// Length in `u32` words of the memory that the tuner needs, exactly.
     ///
     /// With `c` channels, `p` pixels, `d` dimensions, `k` classes and `n` samples these are about
     /// `24 * c + 12 * k * (d + 1) + 12 * d + n * (d + 8 * k + 3) + 4 * p` bytes, and those of the head of the
-    /// gate ([`Limits::words`]); with [`TailLayout::keeps_products`] also `4 * n * c * p`.
+    /// gate ([`Limits::words`]); with [`TailLayout::keeps_products`] also `4 * n * c * p`. If all weights
+    /// are tuned, of `i` values of a pixel, then `4 * c` bytes more; `6 * c * i + 4 * p * (i + 1) + 9 * i`
+    /// and `64 * c * (1 + p / 32)` bytes are shared with the head, whose memory they take or exceed.
     ///
     /// # Errors
     ///
@@ -61,6 +74,7 @@ impl TailLayout {
         let n = self.samples as u64;
         let p = self.pixels as u64;
         let products = if self.keeps_products { n * c.saturating_mul(p) } else { 0 };
+        let head = if self.inputs > 0 { c + max(head, self.weight_words()) } else { head };
         let own = 6 * c + 3 * k * (d + 1) + 3 * d + (n * d).div_ceil(4) + k + p;
         let words = head + own + 2 * n * k + n.div_ceil(2) + n.div_ceil(4);
         let words = words.saturating_add(products);
@@ -73,6 +87,21 @@ impl TailLayout {
     /// Limits of the head of the gate.
     pub(super) const fn limits(&self) -> Limits {
         Limits { classes: self.classes, samples: self.samples }
+    }
+
+    /// Words for the weights of the convolution and what their gradient takes.
+    const fn weight_words(&self) -> u64 {
+        let c = self.channels as u64;
+        let i = self.inputs as u64;
+        let p = self.pixels as u64;
+        let weights = c.saturating_mul(i);
+        let batch = (BATCH as u64).saturating_mul(c) * (1 + self.mask_words() as u64);
+        weights + weights.div_ceil(2) + p.saturating_mul(i + 1) + 2 * i + i.div_ceil(4) + batch
+    }
+
+    /// Words with a bit for each pixel.
+    const fn mask_words(&self) -> u32 {
+        self.pixels.div_ceil(32)
     }
 
     /// Divides memory of [`TailLayout::words`].
@@ -101,7 +130,30 @@ impl TailLayout {
             order: take_mut(rest, n),
             folds: take_mut(rest, n),
             products: take_mut(rest, if self.keeps_products { n * c * p } else { 0 }),
+            mantissas: take_mut(rest, if self.inputs > 0 { c } else { 0 }),
             head: core::mem::take(rest),
+        }
+    }
+
+    /// Divides the memory that the weights of the convolution share with the head.
+    pub(super) fn carve_weights<'a>(&self, shared: &'a mut [u32]) -> Weights<'a> {
+        let c = self.channels as usize;
+        let i = self.inputs as usize;
+        let p = self.pixels as usize;
+        let batch = usize::from(BATCH);
+        let mask_words = self.mask_words() as usize;
+        let rest = &mut &mut *shared;
+        Weights {
+            value: take_mut(rest, c * i),
+            momentum: take_mut(rest, c * i),
+            input: take_mut(rest, p * i),
+            products: take_mut(rest, p),
+            row: take_mut(rest, i),
+            sums: take_mut(rest, i),
+            codes: take_mut(rest, i),
+            slopes: take_mut(rest, batch * c),
+            masks: take_mut(rest, batch * c * mask_words),
+            mask_words,
         }
     }
 }
@@ -161,8 +213,37 @@ pub(super) struct Room<'a> {
     /// Fold of each sample.
     pub folds: &'a mut [u8],
     pub products: &'a mut [i32],
-    /// Memory of the head of the gate.
+    /// Mantissas of the last round, if all weights are tuned.
+    pub mantissas: &'a mut [i32],
+    /// Memory of the head of the gate, and while no head is taught of the convolution's weights.
     pub head: &'a mut [u32],
+}
+
+/// Weights of the convolution by parts, channel by channel.
+pub(super) struct Weights<'a> {
+    /// Steps of the output per step of the input.
+    pub value: &'a mut [f32],
+    /// Running mean of their gradient: upper halves of floats.
+    pub momentum: &'a mut [u16],
+    /// Map of a sample, centred.
+    pub input: &'a mut [f32],
+    /// Accumulators of a channel.
+    pub products: &'a mut [i32],
+    /// Gradient of a channel.
+    pub row: &'a mut [f32],
+    pub sums: &'a mut [i32],
+    /// Weights of a channel, rounded.
+    pub codes: &'a mut [i8],
+    /// Slope of the loss by each channel's values, for each sample of a batch.
+    pub slopes: &'a mut [f32],
+    /// Pixels that the clamp leaves alone, a bit each.
+    pub masks: &'a mut [u32],
+    /// Words of a mask.
+    pub mask_words: usize,
+}
+
+const fn max(a: u64, b: u64) -> u64 {
+    if a > b { a } else { b }
 }
 
 #[cfg(test)]
@@ -182,6 +263,7 @@ mod tests {
                 samples: 10,
                 head: HeadKind::Ridge,
                 keeps_products,
+                inputs: 0,
             };
             let mut memory = vec![0; layout.words().unwrap()];
             let room = layout.carve(&mut memory);
@@ -189,6 +271,15 @@ mod tests {
             assert_eq!(room.head.len(), head);
             let products = if keeps_products { 10 * 12 * 9 } else { 0 };
             assert_eq!(room.products.len(), products);
+            // With many weights, and with so few that the head needs more.
+            for inputs in [1, 300] {
+                let layout = TailLayout { inputs, keeps_products: false, ..layout };
+                let mut memory = vec![0; layout.words().unwrap()];
+                let mut room = layout.carve(&mut memory);
+                assert_eq!((room.head.len() > head, room.mantissas.len()), (inputs > 1, 12));
+                let weights = layout.carve_weights(&mut room.head);
+                assert_eq!(weights.value.len(), 12 * inputs as usize);
+            }
         }
         let large = TailLayout {
             channels: 65_535,
@@ -198,6 +289,7 @@ mod tests {
             samples: 60_000,
             head: HeadKind::Ridge,
             keeps_products: true,
+            inputs: 0,
         };
         assert!(matches!(large.words(), Err(HeadError::TooLarge { .. })));
     }

@@ -27,12 +27,24 @@ pub struct Samples<'m> {
 /// Threshold of t: 2 let one run in thirty lose more than a point of accuracy (`finetuning.md`).
 const LEAST_T: f32 = 3.0;
 
+/// Part of the last pointwise convolution that is tuned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Tuned {
+    /// Its biases.
+    #[default]
+    Biases,
+    /// Its biases and weights.
+    All,
+}
+
 /// Recipe of tuning.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Tuning {
+    /// Part of the convolution.
+    pub what: Tuned,
     /// Passes over the samples; [`None`]: 20, and 40 with ten samples a class or fewer.
     pub epochs: Option<u16>,
-    /// Step of the biases relative to their root mean square.
+    /// Step of the biases, and of the weights, relative to their root mean square.
     pub step: f32,
     /// Step of the weights of the throw-away softmax.
     pub head_step: f32,
@@ -47,11 +59,39 @@ pub struct Tuning {
 
 impl Default for Tuning {
     fn default() -> Self {
-        Self { epochs: None, step: 0.05, head_step: 0.003, folds: 3, least_t: LEAST_T, seed: 0 }
+        Self {
+            what: Tuned::Biases,
+            epochs: None,
+            step: 0.05,
+            head_step: 0.003,
+            folds: 3,
+            least_t: LEAST_T,
+            seed: 0,
+        }
     }
 }
 
 impl Tuning {
+    /// Recipe for all weights, whose steps are smaller.
+    #[must_use]
+    pub fn all() -> Self {
+        Self { what: Tuned::All, step: 0.02, ..Self::default() }
+    }
+
+    /// Returns the layout for a tail and its samples; products are kept for biases alone.
+    #[must_use]
+    pub fn layout(
+        &self,
+        tail: &Tail<'_>,
+        samples: &Samples<'_>,
+        keeps_products: bool,
+    ) -> TailLayout {
+        match self.what {
+            Tuned::Biases => TailLayout::new(tail, samples, keeps_products),
+            Tuned::All => TailLayout::all(tail, samples),
+        }
+    }
+
     /// Returns the number of passes over `samples` samples of `classes` classes.
     #[must_use]
     pub fn epochs_for(&self, samples: usize, classes: u16) -> u16 {
@@ -195,6 +235,8 @@ pub struct Paused {
     pub(super) spread: f64,
     pub(super) scale: f32,
     pub(super) squares: [f32; 3],
+    /// The same of the convolution's weights.
+    pub(super) square: f32,
     pub(super) done: u32,
     pub(super) of: u32,
     pub(super) loss: f32,
@@ -214,6 +256,7 @@ impl Paused {
             spread: 0.0,
             scale: 0.0,
             squares: [0.0; 3],
+            square: 0.0,
             done: 0,
             of: 0,
             loss: 0.0,
@@ -322,14 +365,6 @@ impl<'m> Tuner<'m> {
         self.state.verdict()
     }
 
-    /// Returns the tuned biases, once they are kept.
-    #[must_use]
-    pub fn biases(&mut self) -> Option<&[i32]> {
-        let is_kept = self.verdict().is_some_and(|verdict| verdict.keeps());
-        let room = self.state.layout.carve(self.memory);
-        is_kept.then_some(room.biases)
-    }
-
     /// Mean loss of the softmax over the last batch.
     #[must_use]
     pub fn loss(&self) -> f32 {
@@ -339,7 +374,7 @@ impl<'m> Tuner<'m> {
     /// Length of what [`Tuner::write`] writes, in bytes.
     #[must_use]
     pub fn written_len(&self) -> usize {
-        Delta::len_for(&self.tail)
+        Delta::len_for(&self.tail, self.state.tuning.what)
     }
 
     /// Writes the result to the front of `out` as a [`Delta`]; returns its length.
@@ -356,8 +391,10 @@ impl<'m> Tuner<'m> {
             evidence,
             digest: super::delta::digest(&self.samples),
         };
-        let room = self.state.layout.carve(self.memory);
-        super::delta::write(&self.tail, self.package_id, &recorded, &self.samples, room, out)
+        let layout = self.state.layout;
+        let room = layout.carve(self.memory);
+        let ids = super::delta::Origin { package_id: self.package_id, recorded };
+        super::delta::write(&self.tail, &ids, &self.samples, &layout, room, out)
     }
 }
 
@@ -382,7 +419,7 @@ fn check(
     if !tuning.is_valid() {
         return Err(TuneError::Recipe);
     }
-    let own = TailLayout::new(tail, samples, layout.keeps_products);
+    let own = tuning.layout(tail, samples, layout.keeps_products);
     if *layout != (TailLayout { head: layout.head, ..own }) {
         return Err(TuneError::Layout);
     }

@@ -4,7 +4,7 @@ use super::gate;
 use super::gradient;
 use super::room::Room;
 use super::tuner::{BATCH, Biases, FIRST, Phase, Tuner};
-use super::{Samples, Tail};
+use super::{Samples, Tail, TailLayout, Tuned};
 use crate::embedding::Embedding;
 use crate::head::{AskError, Head, HeadError, SampleError};
 use crate::quant::Quant;
@@ -48,6 +48,9 @@ impl Tuner<'_> {
         room.weights.clear();
         room.offsets.clear();
         room.centre.fill(0.0);
+        if self.state.tuning.what == Tuned::All {
+            self.tail.begin_weights(&mut self.state.layout.carve_weights(room.head));
+        }
         self.state.round = round;
         self.state.count = count;
         self.state.place = 0;
@@ -55,6 +58,7 @@ impl Tuner<'_> {
         self.state.random = u64::from(self.state.tuning.seed) << 8 | u64::from(round);
         self.state.spread = 0.0;
         self.state.squares = [0.0; 3];
+        self.state.square = 0.0;
         self.state.phase = Phase::Measure(0);
     }
 
@@ -103,12 +107,18 @@ impl Tuner<'_> {
         if biases == Biases::Tuned && at == 0 {
             self.round_biases();
         }
-        let mut room = self.state.layout.carve(self.memory);
+        let layout = self.state.layout;
+        let mut room = layout.carve(self.memory);
         if biases == Biases::Package {
             room.biases.iter_mut().zip(self.tail.biases()).for_each(|(out, bias)| *out = bias);
         }
+        let is_all = biases == Biases::Tuned && self.state.tuning.what == Tuned::All;
         for sample in at..end {
-            self.tail.embed_sample(self.samples.map(&self.tail, sample), sample, &mut room);
+            let map = self.samples.map(&self.tail, sample);
+            match is_all {
+                true => self.tail.embed_all(map, sample, &layout, &mut room),
+                false => self.tail.embed_sample(map, sample, &mut room),
+            }
         }
         let is_last = end == self.samples.owners.len();
         self.state.phase = match (is_last, biases) {
@@ -175,12 +185,12 @@ impl Tuner<'_> {
 
     pub(super) fn measure(&mut self, at: usize) {
         let end = (at + usize::from(BATCH)).min(self.state.count);
-        let mut room = self.state.layout.carve(self.memory);
         for place in at..end {
+            let room = self.state.layout.carve(self.memory);
             let sample = usize::from(room.order[place]);
-            let map = self.samples.map(&self.tail, sample);
-            self.tail.means(map, sample, &mut room);
-            self.tail.embedding(&mut room);
+            self.means(sample, 0);
+            let room = &mut self.state.layout.carve(self.memory);
+            self.tail.embedding(room);
             let share = 1.0 / (place + 1) as f32;
             for (centre, &x) in room.centre.iter_mut().zip(&*room.embedding) {
                 let away = x - *centre;
@@ -210,20 +220,46 @@ impl Tuner<'_> {
 
     pub(super) fn descend(&mut self, step: u32) {
         let steps = self.descents(self.state.count);
+        let is_all = self.state.tuning.what == Tuned::All;
+        let layout = self.state.layout;
+        let mut drawn = [0; BATCH as usize];
         self.state.loss = 0.0;
-        for _ in 0..BATCH {
+        for (place, drawn) in drawn.iter_mut().enumerate() {
             let sample = self.draw();
+            *drawn = sample;
+            self.means(sample, place);
             let owner = self.samples.owners[sample];
-            let map = self.samples.map(&self.tail, sample);
-            let mut room = self.state.layout.carve(self.memory);
-            let own = gradient::Lesson { map, sample, owner, scale: self.state.scale, batch: BATCH };
-            self.state.loss += self.tail.add_gradients(&own, &mut room);
+            let lesson = gradient::Lesson { owner, scale: self.state.scale, batch: BATCH };
+            let mut room = layout.carve(self.memory);
+            self.state.loss += self.tail.add_gradients(&lesson, &mut room);
+            if is_all {
+                let mut weights = layout.carve_weights(room.head);
+                self.tail.keep_slopes(place, room.mean, &mut weights);
+            }
         }
         let length = self.tail.bias_length();
-        let mut room = self.state.layout.carve(self.memory);
-        let pace = gradient::Pace::new(&self.state.tuning, step, steps, length);
+        let weight_length = if is_all { self.tail.weight_length() } else { 0.0 };
+        let mut room = layout.carve(self.memory);
+        let lengths = [length, weight_length];
+        let pace = gradient::Pace::new(&self.state.tuning, step, steps, lengths);
         gradient::descend(&pace, &mut self.state.squares, &mut room);
+        if is_all {
+            let maps = drawn.map(|sample| self.samples.map(&self.tail, sample));
+            let mut weights = layout.carve_weights(room.head);
+            self.tail.descend_weights(&pace, &mut self.state.square, &maps, &mut weights);
+        }
         self.descend_or_go_on(step + 1);
+    }
+
+    /// Computes the means of a sample's channels; `place` is its own in the batch.
+    fn means(&mut self, sample: usize, place: usize) {
+        let map = self.samples.map(&self.tail, sample);
+        let mut room = self.state.layout.carve(self.memory);
+        if self.state.tuning.what == Tuned::Biases {
+            return self.tail.means(map, sample, &mut room);
+        }
+        let mut weights = self.state.layout.carve_weights(core::mem::take(&mut room.head));
+        self.tail.means_of_all(map, place, &mut room, &mut weights);
     }
 
     /// Draws the next sample of the order, which is shuffled at the start of each epoch.
@@ -236,13 +272,18 @@ impl Tuner<'_> {
             }
         }
         let sample = usize::from(room.order[self.state.place]);
-        self.state.place = if self.state.place + 1 == self.state.count { 0 } else { self.state.place + 1 };
+        self.state.place =
+            if self.state.place + 1 == self.state.count { 0 } else { self.state.place + 1 };
         sample
     }
 
     /// Writes the tuned biases as integers.
     fn round_biases(&mut self) {
         let room = self.state.layout.carve(self.memory);
+        if self.state.tuning.what == Tuned::All {
+            let weights = self.state.layout.carve_weights(room.head);
+            return self.tail.round_all(room.change.value, room.biases, room.mantissas, weights);
+        }
         for (channel, out) in room.biases.iter_mut().enumerate() {
             *out = self.tail.tuned_bias(channel, room.change.value[channel]);
         }
@@ -256,12 +297,22 @@ impl Tail<'_> {
     }
 
     /// Returns the bias that is changed by so many steps of the convolution's output.
-    fn tuned_bias(&self, channel: usize, change: f32) -> i32 {
+    pub(super) fn tuned_bias(&self, channel: usize, change: f32) -> i32 {
         let factor = f64::from(self.conv.factor(channel));
         // A channel whose factor is zero is constant.
         let units = if factor > 0.0 { libm::round(f64::from(change) / factor) } else { 0.0 };
         let limit = f64::from(self.conv.bias_limit());
         (f64::from(self.conv.bias(channel)) + units).clamp(-limit, limit) as i32
+    }
+
+    /// Computes the embedding of a sample with the convolution of the last round: its part of
+    /// `room.codes`.
+    fn embed_all(&self, map: &[i8], sample: usize, layout: &TailLayout, room: &mut Room<'_>) {
+        let pooled: &mut [i32] = bytemuck::cast_slice_mut(room.active);
+        let mut weights = layout.carve_weights(room.head);
+        self.pooled_of_all(map, pooled, room.biases, room.mantissas, &mut weights);
+        let dim = self.dim();
+        self.finish(pooled, &mut room.codes[sample * dim..][..dim]);
     }
 
     /// Computes the embedding of a sample with `room.biases`: its part of `room.codes`.

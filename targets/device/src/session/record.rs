@@ -13,7 +13,7 @@
 
 use offshoot::{EncodeError, Extractor, Head, PackageId, TunedTail};
 use offshoot_core::head::HeadError;
-use offshoot_core::tail::{Delta, Tail};
+use offshoot_core::tail::{Delta, Tail, Tuned};
 
 const MAGIC: [u8; 8] = *b"OFFSLSNS";
 const VERSION: u16 = 1;
@@ -49,7 +49,7 @@ impl Lessons<Head> {
 pub(crate) fn longest(extractor: &Extractor, most: usize, samples: usize) -> Option<usize> {
     let map = extractor.map_len()?;
     let package = extractor.package();
-    let tail = Delta::len_for(&Tail::find(package.graph())?);
+    let tail = Delta::len_for(&Tail::find(package.graph())?, Tuned::Biases);
     Some(FIXED_BYTES + most + tail + samples * map)
 }
 

@@ -58,7 +58,6 @@ struct Teach {
     /// Lessons taught.
     done: usize,
     tail: Option<TunedTail>,
-    biases: Vec<i32>,
     verdict: Verdict,
 }
 
@@ -330,14 +329,9 @@ impl Session {
             return Ok(());
         }
         // With these lessons, the network as it is may be better than an older tail.
-        let spec = Tail::find(package.graph()).ok_or(TuneError::NoTail).map_err(Error::from)?;
-        let biases: Vec<i32> = match &tail {
-            Some(tail) => Delta::open(tail.bytes()).map_err(Error::from)?.biases().collect(),
-            None => spec.biases().collect(),
-        };
         let id = tail.as_ref().map_or(package.manifest().id, TunedTail::id);
         let head = emptied_like(&self.head, id)?;
-        tune.stage = Stage::Teach(Box::new(Teach { head, done: 0, tail, biases, verdict }));
+        tune.stage = Stage::Teach(Box::new(Teach { head, done: 0, tail, verdict }));
         Ok(())
     }
 
@@ -345,12 +339,16 @@ impl Session {
     fn teach_anew(&mut self, mut teach: Box<Teach>) -> Result<(), SessionError> {
         let Some(tune) = &mut self.tune else { return Ok(()) };
         let package = self.extractor.package();
-        let spec = Tail::find(package.graph()).ok_or(TuneError::NoTail).map_err(Error::from)?;
+        let delta = teach.tail.as_ref().map(|tail| Delta::open(tail.bytes())).transpose();
+        let spec = match delta.map_err(Error::from)? {
+            Some(delta) => delta.tail(&package).map_err(Error::from)?,
+            None => Tail::find(package.graph()).ok_or(TuneError::NoTail).map_err(Error::from)?,
+        };
         let mut scratch = vec![0; spec.channels() + spec.pixels()];
         let mut codes = vec![0; spec.dim()];
         let lessons = self.head.samples().zip(tune.maps.iter()).skip(teach.done).take(PIECE);
         for ((class, _), map) in lessons {
-            spec.embed(map, &teach.biases, &mut scratch, &mut codes);
+            spec.embed(map, &mut scratch, &mut codes);
             let unit_length = package.manifest().extras.unit_length;
             let quant = match unit_length {
                 true => Embedding::unit_quant(&codes, spec.output()),
