@@ -280,13 +280,7 @@ impl<'a> Stored<'a> {
 }
 
 /// Writes the convolution of a tuned tail.
-fn tuned_conv(
-    builder: &mut Builder,
-    graph: &Graph<'_>,
-    id: TensorId,
-    op: Int8Op,
-    tail: &Tail<'_>,
-) {
+fn tuned_conv(builder: &mut Builder, graph: &Graph<'_>, id: TensorId, op: Int8Op, tail: &Tail<'_>) {
     let Int8Op::Conv { clamp, .. } = op else { return };
     let stored = Stored {
         weights: tail.weights(),

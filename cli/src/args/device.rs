@@ -5,12 +5,11 @@ use std::net::SocketAddr;
 use std::num::NonZeroU8;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
 use clap::builder::{OsStringValueParser, TypedValueParser};
+use clap::{Args, ValueEnum};
 use offshoot::{HeadKind, Tuning};
 use offshoot_device::{
-    BuiltIn, ButtonsPart, CameraPart, LedPart, PartSpecError, ScreenPart, Tunes, Turn,
-    web_address,
+    BuiltIn, ButtonsPart, CameraPart, LedPart, PartSpecError, ScreenPart, Tunes, Turn, web_address,
 };
 use offshoot_service::Address;
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use offshoot_device::{
     ApiOptions, Bench, Buttons, ButtonsPart, CameraPart, DeviceError, Ending, NoButtons, Page,
-    PartError, Screen, ScreenPart, Script, Settings, Tee, Terminal, Tunes, Visitors, WebOptions, serve,
-    serve_api,
+    PartError, Screen, ScreenPart, Script, Settings, Tee, Terminal, Tunes, Visitors, WebOptions,
+    serve, serve_api,
 };
 
 use super::shared::open_or_built_in;
@@ -22,20 +22,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 
 pub(super) fn run(args: &TeachArgs, packages: &Packages) -> Result<(), CommandError> {
     let script = args.script.as_deref().map(script).transpose()?;
-    let bench = Bench {
-        camera: args.camera.clone(),
-        turn: args.parts.turn,
-        led: args.parts.led.clone(),
-        memory: args.memory.clone(),
-        starts_anew: args.start_anew,
-        pause: if script.is_some() { Duration::ZERO } else { PAUSE },
-        settings: Settings {
-            threshold: args.threshold,
-            names: args.names.clone(),
-            tunes: args.tune.map_or(Tunes::No, Tunes::from),
-            ..Settings::default()
-        },
-    };
+    let bench = bench(args, if script.is_some() { Duration::ZERO } else { PAUSE });
     // Before the terminal is taken over, so that it is restored in any case.
     let ending = Ending::observe().map_err(CommandError::Signals)?;
     if args.testui {
@@ -87,6 +74,24 @@ pub(super) fn run(args: &TeachArgs, packages: &Packages) -> Result<(), CommandEr
         }
     }
     Ok(())
+}
+
+/// Returns the device that the options describe.
+fn bench(args: &TeachArgs, pause: Duration) -> Bench {
+    Bench {
+        camera: args.camera.clone(),
+        turn: args.parts.turn,
+        led: args.parts.led.clone(),
+        memory: args.memory.clone(),
+        starts_anew: args.start_anew,
+        pause,
+        settings: Settings {
+            threshold: args.threshold,
+            names: args.names.clone(),
+            tunes: args.tune.map_or(Tunes::No, Tunes::from),
+            ..Settings::default()
+        },
+    }
 }
 
 /// Starts the web page; its URL is printed before a screen takes over the terminal.

@@ -144,7 +144,8 @@ fn answers_alike(folder: &TempDir, kinds: &[HeadKind], unit_length: bool, tail: 
         let head = format!("{kind}.head");
         crate::common::ok(
             folder.path(),
-            &[&["train", "eyes.offshoot", "data", "--head", kind.name(), "-o", &head], tail].concat(),
+            &[&["train", "eyes.offshoot", "data", "--head", kind.name(), "-o", &head], tail]
+                .concat(),
         );
         crate::common::ok(
             folder.path(),

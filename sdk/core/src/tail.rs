@@ -63,6 +63,9 @@ use product::{Layer, Pool};
 pub use room::TailLayout;
 pub use tuner::{Paused, Progress, Samples, TuneError, Tuned, Tuner, Tuning, WriteError};
 
+/// Samples of a batch, and of one [`Tuner::step`].
+const BATCH: u8 = 16;
+
 /// The end of an int8 network that can be tuned: a pointwise convolution, an average pool over all
 /// pixels, and at most one linear layer.
 #[derive(Debug, Clone, Copy)]

@@ -102,13 +102,12 @@ impl Extractor {
         let tuning = Tuning { epochs, step, folds, seed, least_t, ..recipe };
         let owners = owners(&labels)?;
         let classes = owners.iter().max().map_or(0, |most| most + 1);
-        let count = u16::try_from(classes).map_err(|_| {
-            Failure::Input(format!("{classes} classes, allowed are {}", u16::MAX))
-        })?;
+        let count = u16::try_from(classes)
+            .map_err(|_| Failure::Input(format!("{classes} classes, allowed are {}", u16::MAX)))?;
         let maps = self.with(py, |inner| Maps::new(inner, count))?;
-        let tuned = self.maps(images, &owners, maps, format).and_then(|maps| {
-            Ok(self.with(py, |inner| maps.finetune(inner, &tuning, |_| {}))?)
-        });
+        let tuned = self
+            .maps(images, &owners, maps, format)
+            .and_then(|maps| Ok(self.with(py, |inner| maps.finetune(inner, &tuning, |_| {}))?));
         let tuned = tuned?;
         let evidence = tuned.verdict.evidence();
         if let Verdict::TooFew { .. } = tuned.verdict {

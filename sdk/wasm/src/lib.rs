@@ -16,5 +16,5 @@ mod types;
 
 pub use embedding::Embedding;
 pub use extractor::Extractor;
-pub use head::Head;
 pub use extractor::tuning::Maps;
+pub use head::Head;

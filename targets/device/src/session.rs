@@ -21,7 +21,7 @@ use std::time::Instant;
 use by_name::Done;
 use details::{Details, Times};
 use limits::{GOAL, MOST_CLASSES, PLACES, limits};
-use offshoot::{Answer, Error, Extractor, Head, HeadKind, NOTHING, TunedTail, WhenFull};
+use offshoot::{Answer, Error, Extractor, Head, HeadKind, NOTHING, WhenFull};
 use offshoot_core::head::{AskError, check_name};
 use offshoot_view::{Image, State};
 use persistence::{Memory, MemoryError};
@@ -162,7 +162,7 @@ impl Session {
         mut settings: Settings,
     ) -> Result<Self, SessionError> {
         let (mut memory, head) = memory.map_or((None, None), |(memory, head)| (Some(memory), head));
-        let tune = remembered(&mut extractor, memory.as_mut(), head.as_ref(), &settings)?;
+        let tune = Tune::of(&mut extractor, memory.as_mut(), head.as_ref(), settings.tunes)?;
         let mut head = match head {
             Some(head) => head,
             None => Head::new(HeadKind::Auto, &extractor, limits())?,
@@ -221,20 +221,9 @@ impl Session {
         self.memory.as_ref().is_some_and(Memory::has_lost)
     }
 
-    /// Saves the head, and what belongs to it.
-    fn save(&mut self) -> Result<(), MemoryError> {
-        let beside = self.tune.as_ref().map(Tune::beside);
-        self.memory.as_mut().map_or(Ok(()), |memory| memory.save_with(&self.head, beside))
-    }
-
     /// Returns the head with all training so far.
     pub fn head(&self) -> &Head {
         &self.head
-    }
-
-    /// Returns the tail that the network was tuned with on the lessons; the head is bound to it.
-    pub fn tail(&self) -> Option<&TunedTail> {
-        self.tune.as_ref().and_then(|tune| tune.tail.as_ref())
     }
 
     /// Returns the head with all training, at the end.
@@ -501,26 +490,6 @@ impl Session {
         );
         Ok(())
     }
-}
-
-/// Goes on with maps and tail of a memory that keeps them; without a memory, with none.
-fn remembered(
-    extractor: &mut Extractor,
-    memory: Option<&mut Memory>,
-    head: Option<&Head>,
-    settings: &Settings,
-) -> Result<Option<Tune>, SessionError> {
-    let recipe = match settings.tunes {
-        Tunes::Idle(recipe) => Some(recipe),
-        Tunes::No | Tunes::Undone => None,
-    };
-    let read = match memory {
-        Some(memory) if memory.keeps_maps() => memory.take_read(),
-        Some(memory) if recipe.is_some() => return Err(memory.without_maps().into()),
-        None if recipe.is_some() => None,
-        _ => return Ok(None),
-    };
-    Ok(Some(Tune::new(extractor, read, head, recipe)?))
 }
 
 fn say(text: &mut String, what: std::fmt::Arguments<'_>) {

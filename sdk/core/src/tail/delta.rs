@@ -290,6 +290,37 @@ pub(super) struct Origin {
     pub recorded: Recorded,
 }
 
+impl Origin {
+    /// Writes the fixed part of a file of that length.
+    fn write(&self, tail: &Tail<'_>, length: usize, fixed: &mut [u8]) {
+        let Recorded { epochs, tuning, evidence, digest } = &self.recorded;
+        let rest = &mut &mut fixed[..];
+        put(rest, &MAGIC);
+        put(rest, &VERSION.to_le_bytes());
+        put(rest, &[tuning.what as u8, tuning.folds]);
+        put(rest, &(length as u32).to_le_bytes());
+        put(rest, self.package_id.as_bytes());
+        put(rest, &(tail.node() as u16).to_le_bytes());
+        put(rest, &GOLDENS.to_le_bytes());
+        for size in [tail.channels(), tail.map_len(), tail.dim()] {
+            put(rest, &(size as u32).to_le_bytes());
+        }
+        put(rest, &epochs.to_le_bytes());
+        put(rest, &evidence.samples.to_le_bytes());
+        for float in [tuning.step, tuning.head_step, tuning.least_t] {
+            put(rest, &float.to_le_bytes());
+        }
+        put(rest, &tuning.seed.to_le_bytes());
+        for float in [evidence.before, evidence.after, evidence.t] {
+            put(rest, &float.to_le_bytes());
+        }
+        for count in [evidence.wrong_before, evidence.wrong_after] {
+            put(rest, &count.to_le_bytes());
+        }
+        put(rest, digest);
+    }
+}
+
 /// Writes the file of the last round; see [`Tuner::write`](super::Tuner::write).
 pub(super) fn write(
     tail: &Tail<'_>,
@@ -299,37 +330,13 @@ pub(super) fn write(
     room: Room<'_>,
     out: &mut [u8],
 ) -> Result<usize, WriteError> {
-    let Recorded { epochs, tuning, evidence, digest } = &origin.recorded;
-    let what = tuning.what;
+    let what = origin.recorded.tuning.what;
     let needed = Delta::len_for(tail, what);
     let found = out.len();
     let out = out.get_mut(..needed).ok_or(WriteError::TooShort { found, needed })?;
     let (content, crc) = out.split_at_mut(needed - CRC_BYTES);
     let (fixed, blobs) = content.split_at_mut(FIXED_BYTES);
-    let rest = &mut &mut fixed[..];
-    put(rest, &MAGIC);
-    put(rest, &VERSION.to_le_bytes());
-    put(rest, &[what as u8, tuning.folds]);
-    put(rest, &(needed as u32).to_le_bytes());
-    put(rest, origin.package_id.as_bytes());
-    put(rest, &(tail.node() as u16).to_le_bytes());
-    put(rest, &GOLDENS.to_le_bytes());
-    for size in [tail.channels(), tail.map_len(), tail.dim()] {
-        put(rest, &(size as u32).to_le_bytes());
-    }
-    put(rest, &epochs.to_le_bytes());
-    put(rest, &evidence.samples.to_le_bytes());
-    for float in [tuning.step, tuning.head_step, tuning.least_t] {
-        put(rest, &float.to_le_bytes());
-    }
-    put(rest, &tuning.seed.to_le_bytes());
-    for float in [evidence.before, evidence.after, evidence.t] {
-        put(rest, &float.to_le_bytes());
-    }
-    for count in [evidence.wrong_before, evidence.wrong_after] {
-        put(rest, &count.to_le_bytes());
-    }
-    put(rest, digest);
+    origin.write(tail, needed, fixed);
     let goldens = usize::from(GOLDENS) * (tail.map_len() + tail.dim());
     let (tuned, goldens) = blobs.split_at_mut(blobs.len() - goldens);
     let (biases, layer) = tuned.split_at_mut(4 * tail.channels());

@@ -1,7 +1,6 @@
 //! Memory of a tuner: one slice of words, divided once.
 
-use super::tuner::BATCH;
-use super::{Samples, Tail};
+use super::{BATCH, Samples, Tail};
 use crate::head::{HeadError, HeadKind, Limits, take_mut};
 
 /// Sizes that determine the memory of a [`Tuner`](super::Tuner).
@@ -74,10 +73,11 @@ impl TailLayout {
         let n = self.samples as u64;
         let p = self.pixels as u64;
         let products = if self.keeps_products { n * c.saturating_mul(p) } else { 0 };
-        let head = if self.inputs > 0 { c + max(head, self.weight_words()) } else { head };
+        let head = if self.inputs > 0 { max(head, self.weight_words()) } else { head };
         let own = 6 * c + 3 * k * (d + 1) + 3 * d + (n * d).div_ceil(4) + k + p;
-        let words = head + own + 2 * n * k + n.div_ceil(2) + n.div_ceil(4);
-        let words = words.saturating_add(products);
+        let mantissas = if self.inputs > 0 { c } else { 0 };
+        let words = own + mantissas + 2 * n * k + n.div_ceil(2) + n.div_ceil(4);
+        let words = words.saturating_add(head).saturating_add(products);
         if words >= 1 << 30 || words > (usize::MAX / 8) as u64 {
             return Err(HeadError::TooLarge { classes: self.classes, samples: self.samples });
         }
@@ -96,7 +96,8 @@ impl TailLayout {
         let p = self.pixels as u64;
         let weights = c.saturating_mul(i);
         let batch = (BATCH as u64).saturating_mul(c) * (1 + self.mask_words() as u64);
-        weights + weights.div_ceil(2) + p.saturating_mul(i + 1) + 2 * i + i.div_ceil(4) + batch
+        let rows = weights + weights.div_ceil(2) + 2 * i + i.div_ceil(4) + batch;
+        rows.saturating_add(p.saturating_mul(i + 1))
     }
 
     /// Words with a bit for each pixel.

@@ -7,9 +7,6 @@ use super::{Delta, Recorded, Tail, TailLayout, Verdict};
 use crate::head::HeadError;
 use crate::package::{Package, PackageId};
 
-/// Samples of a batch, and of one [`Tuner::step`].
-pub(super) const BATCH: u8 = 16;
-
 /// First work after the products.
 pub(super) const FIRST: Phase = Phase::Embed(Biases::Package, 0);
 

@@ -4,10 +4,9 @@
 //! has one unit. A batch's gradient is made row by row from the slopes of its samples, so that it is
 //! never there as a whole; its running mean has the upper half of a float.
 
-use super::Tail;
 use super::gradient::{Pace, dot_floats};
 use super::room::{Room, Weights};
-use super::tuner::BATCH;
+use super::{BATCH, Tail};
 use crate::quant::Multiplier;
 
 /// Factor of the running mean of the gradient.

@@ -3,8 +3,8 @@
 use super::gate;
 use super::gradient;
 use super::room::Room;
-use super::tuner::{BATCH, Biases, FIRST, Phase, Tuner};
-use super::{Samples, Tail, TailLayout, Tuned};
+use super::tuner::{Biases, FIRST, Phase, Tuner};
+use super::{BATCH, Samples, Tail, TailLayout, Tuned};
 use crate::embedding::Embedding;
 use crate::head::{AskError, Head, HeadError, SampleError};
 use crate::quant::Quant;

@@ -55,7 +55,8 @@ impl Maps {
         let class = whole(class, "class", u16::MAX.into())? as usize;
         drop(extractor.embed(image, format)?);
         let inner = extractor.inner_mut();
-        let map = inner.map().ok_or_else(|| JsError::new("the extractor keeps no maps any more"))?;
+        let map =
+            inner.map().ok_or_else(|| JsError::new("the extractor keeps no maps any more"))?;
         Ok(self.0.add(class, map)?)
     }
 

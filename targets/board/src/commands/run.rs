@@ -20,22 +20,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 
 pub(super) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<Outcome> {
     let script = args.script.as_deref().map(script).transpose()?;
-    let pause = if script.is_some() { Duration::ZERO } else { PAUSE };
-    let settings = Settings {
-        threshold: args.threshold,
-        names: args.names.clone(),
-        tunes: args.tunes,
-        ..Settings::default()
-    };
-    let bench = Bench {
-        camera: args.camera.clone(),
-        turn: args.turn,
-        led: args.led.clone(),
-        memory: args.memory.clone(),
-        starts_anew: args.starts_anew,
-        pause,
-        settings,
-    };
+    let bench = bench(args, if script.is_some() { Duration::ZERO } else { PAUSE });
     // Taken before the terminal, which must be restored on every kind of end.
     let ending = Ending::observe().map_err(BoardError::signals)?;
     // The screen comes first: it shows the errors of all later parts.
@@ -82,6 +67,25 @@ pub(super) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<Outcome> {
     }
     writeln!(out, "{} keeps them", args.memory.display())?;
     Ok(Outcome::Done)
+}
+
+/// Returns the device that the options describe.
+fn bench(args: &RunArgs, pause: Duration) -> Bench {
+    let settings = Settings {
+        threshold: args.threshold,
+        names: args.names.clone(),
+        tunes: args.tunes,
+        ..Settings::default()
+    };
+    Bench {
+        camera: args.camera.clone(),
+        turn: args.turn,
+        led: args.led.clone(),
+        memory: args.memory.clone(),
+        starts_anew: args.starts_anew,
+        pause,
+        settings,
+    }
 }
 
 /// Returns the folders that are searched for packages if none is named: beside this program, the

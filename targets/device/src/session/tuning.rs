@@ -13,8 +13,10 @@ use offshoot_core::tail::{Delta, Paused, Samples, Tail, TailLayout, Tuner};
 
 use super::limits::limits;
 use super::maps::KeptMaps;
+use super::persistence::{Memory, MemoryError};
 use super::record::{Beside, Lessons};
 use super::{LONG, Session, SessionError};
+use crate::settings::Tunes;
 
 /// Number of frames without a press after which the device tunes.
 const QUIET: u32 = 10;
@@ -62,8 +64,28 @@ struct Teach {
 }
 
 impl Tune {
+    /// Goes on with maps and tail of a memory that keeps them; without a memory, with none.
+    pub fn of(
+        extractor: &mut Extractor,
+        memory: Option<&mut Memory>,
+        head: Option<&Head>,
+        tunes: Tunes,
+    ) -> Result<Option<Self>, SessionError> {
+        let recipe = match tunes {
+            Tunes::Idle(recipe) => Some(recipe),
+            Tunes::No | Tunes::Undone => None,
+        };
+        let read = match memory {
+            Some(memory) if memory.keeps_maps() => memory.take_read(),
+            Some(memory) if recipe.is_some() => return Err(memory.without_maps().into()),
+            None if recipe.is_some() => None,
+            _ => return Ok(None),
+        };
+        Ok(Some(Self::new(extractor, read, head, recipe)?))
+    }
+
     /// Goes on with lessons that were read; the extractor runs their tail and keeps maps from now on.
-    pub fn new(
+    fn new(
         extractor: &mut Extractor,
         read: Option<Lessons<()>>,
         head: Option<&Head>,
@@ -172,6 +194,17 @@ pub(super) fn emptied_like(head: &Head, id: PackageId) -> Result<Head, Error> {
 }
 
 impl Session {
+    /// Returns the tail that the network was tuned with on the lessons; the head is bound to it.
+    pub fn tail(&self) -> Option<&TunedTail> {
+        self.tune.as_ref().and_then(|tune| tune.tail.as_ref())
+    }
+
+    /// Saves the head, and what belongs to it.
+    pub(super) fn save(&mut self) -> Result<(), MemoryError> {
+        let beside = self.tune.as_ref().map(Tune::beside);
+        self.memory.as_mut().map_or(Ok(()), |memory| memory.save_with(&self.head, beside))
+    }
+
     /// Follows a lesson that the head was just taught from the last frame.
     pub(super) fn follow_lesson(&mut self) {
         if let Some(tune) = &mut self.tune {
