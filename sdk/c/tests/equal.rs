@@ -114,7 +114,7 @@ fn tails_and_tuned_embeddings() {
     let mut owners = Vec::new();
     for (i, pixels) in images.iter().enumerate() {
         let frame = common::frame(PixelFormat::Rgb8, 16, 16, pixels);
-        drop(embed(ours, &frame, &mut memory));
+        let _ = embed(ours, &frame, &mut memory);
         let short = offshoot_extractor_map(ours, room(&mut map), 3, write(&mut length));
         assert_eq!((short, length), (Status::BufferTooSmall, map.len()));
         let status = offshoot_extractor_map(ours, room(&mut map), map.len(), nowhere());

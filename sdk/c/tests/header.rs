@@ -6,7 +6,7 @@ use std::path::Path;
 use cbindgen::{Builder, Config};
 
 /// Sources with something for C, in the order of the header.
-const SOURCES: [&str; 9] = [
+const SOURCES: [&str; 10] = [
     "fault/status.rs",
     "guard.rs",
     "embedding.rs",
@@ -16,6 +16,7 @@ const SOURCES: [&str; 9] = [
     "head/ask.rs",
     "head/outcome.rs",
     "activations.rs",
+    "tuning.rs",
 ];
 
 /// Writes `In<T>` and `Out<T>`, which have the layout of pointers, as the pointers that they are.
