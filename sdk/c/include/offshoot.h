@@ -96,6 +96,10 @@ enum offshoot_status
     OFFSHOOT_STATUS_NOT_LINEAR = 34,
     // The package has no class activation map.
     OFFSHOOT_STATUS_NO_MAP = 35,
+    // Bytes that are no tuned tail, or damaged.
+    OFFSHOOT_STATUS_TAIL_DAMAGED = 36,
+    // The network does not end in a layer that can be tuned.
+    OFFSHOOT_STATUS_UNTUNABLE = 37,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -520,6 +524,46 @@ typedef struct {
     uint32_t right;
 } offshoot_class_report;
 
+// Recipe of tuning. All but `size` may be 0, which is the default.
+typedef struct {
+    // sizeof(offshoot_tuning_options).
+    uint32_t size;
+    // Passes over the samples; 0 is 20, and 40 with ten samples a class or fewer.
+    uint32_t epochs;
+    // Step of the biases, and of the weights, relative to their size, at most 1; 0 is 0.05.
+    float step;
+    // Number of parts into which the samples are divided, each held out once: 2 to 10; 0 is 3.
+    uint32_t folds;
+    // Seed of the order of the samples.
+    uint32_t seed;
+    // 1 keeps the result whatever the held-out samples say.
+    uint32_t force;
+    // 1 tunes all weights of the layer, with a step of 0.02; else its biases.
+    uint32_t all;
+} offshoot_tuning_options;
+
+// Verdict of the samples that were held out.
+typedef struct {
+    // sizeof(offshoot_tuning_verdict).
+    uint32_t size;
+    // 1 if the tuned network is better, so that there is a tail.
+    uint32_t is_kept;
+    // Number of samples that each class needs, if one has too few; else 0.
+    uint32_t least;
+    // Number of samples that were held out.
+    uint32_t samples;
+    // Number of them that were classified wrongly before.
+    uint32_t wrong_before;
+    // The same after tuning.
+    uint32_t wrong_after;
+    // Mean squared error of their probabilities before, 0 to 2.
+    float error_before;
+    // The same after tuning.
+    float error_after;
+    // Mean difference divided by its standard error.
+    float t;
+} offshoot_tuning_verdict;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -788,6 +832,49 @@ offshoot_status offshoot_extractor_activations(offshoot_extractor extractor,
                                                size_t capacity,
                                                size_t *width,
                                                size_t *height);
+
+// Runs the network with a tuned tail from now on, the bytes of a file of `offshoot finetune`; with
+// null and 0, as it is in the package again.
+//
+// The id of the extractor is then the tail's: heads that were taught without it are refused.
+offshoot_status offshoot_extractor_set_tail(offshoot_extractor extractor,
+                                            const uint8_t *bytes,
+                                            size_t length);
+
+// Keeps the map of each frame from now on, the input of the layer that is tuned, for
+// offshoot_extractor_map; until a tail is taken off. Embeddings stay the same bits.
+//
+// OFFSHOOT_STATUS_UNTUNABLE for a network without such a layer.
+offshoot_status offshoot_extractor_keep_maps(offshoot_extractor extractor);
+
+// Writes the map of the last frame to `out`; `length` may be null, and is told even if `capacity` is
+// too small. Maps must be kept, or a tail set.
+offshoot_status offshoot_extractor_map(offshoot_extractor extractor,
+                                       int8_t *out,
+                                       size_t capacity,
+                                       size_t *length);
+
+// Computes the embedding of a map that was kept, on the network as it is now.
+offshoot_status offshoot_extractor_embed_map(offshoot_extractor extractor,
+                                             const int8_t *map,
+                                             size_t length,
+                                             offshoot_embedding *embedding);
+
+// Tunes the last layer on maps of samples, one after the other, of classes numbered from 0; the
+// extractor stays as it is. `options` may be null.
+//
+// Writes the tail to `out`, if the verdict keeps one: `length`, which may be null, is told then, and
+// is 0 else. `capacity` must be enough in either case; OFFSHOOT_STATUS_BUFFER_TOO_SMALL tells what
+// is. Takes seconds, in which other calls on the extractor wait. Allocates.
+offshoot_status offshoot_extractor_finetune(offshoot_extractor extractor,
+                                            const int8_t *maps,
+                                            const uint16_t *class_ids,
+                                            size_t samples,
+                                            const offshoot_tuning_options *options,
+                                            offshoot_tuning_verdict *verdict,
+                                            uint8_t *out,
+                                            size_t capacity,
+                                            size_t *length);
 
 #ifdef __cplusplus
 }  // extern "C"
