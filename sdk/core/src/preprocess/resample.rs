@@ -446,9 +446,16 @@ mod tests {
         for divisor in 4..SMALL as u32 {
             for mean in 0..=255 {
                 let least = mean * divisor;
-                for value in [least, least + divisor / 2, (least + divisor - 1).min(255 * divisor)] {
-                    let [got] = small_mean([(&[value], &1)].into_iter(), divisor);
-                    assert_eq!(u32::from(got), (value + divisor / 2) / divisor, "{value} / {divisor}");
+                for value in [least, least + divisor / 2, least + divisor - 1] {
+                    // Weights add up to the divisor, and values are bytes.
+                    let value = value.min(255 * divisor);
+                    let values: [u32; 1] = [value];
+                    let [got] = small_mean(core::iter::once((&values, &1u16)), divisor);
+                    assert_eq!(
+                        u32::from(got),
+                        (value + divisor / 2) / divisor,
+                        "{value} / {divisor}"
+                    );
                 }
             }
         }
