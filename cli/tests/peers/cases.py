@@ -1,8 +1,8 @@
 """What a model gives at a tensor for pictures, by onnxruntime, as JSON: one list of floats a picture.
 
-    python cases.py MODEL.onnx TENSOR SIDE PICTURES.rgb
+    python cases.py MODEL.onnx TENSOR HEIGHT WIDTH PICTURES.rgb
 
-PICTURES.rgb: bytes, pictures x SIDE x SIDE x 3. A model that takes floats gets them divided by 255. Feature maps are
+PICTURES.rgb: bytes, pictures x HEIGHT x WIDTH x 3. A model that takes floats gets them divided by 255. Feature maps are
 averaged over their places; codes become the floats that they stand for.
 """
 import json
@@ -42,7 +42,7 @@ def shaped(picture, info):
 
 
 def main():
-    path, tensor, side, pictures = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
+    path, tensor, height, width, pictures = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5]
     model = onnx.load(path)
     graph = model.graph
     tensor, grid = decoded(graph, tensor)
@@ -54,7 +54,7 @@ def main():
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     constants = {t.name: onnx.numpy_helper.to_array(t) for t in graph.initializer}
     rows = []
-    for picture in np.fromfile(pictures, np.uint8).reshape(-1, side, side, 3):
+    for picture in np.fromfile(pictures, np.uint8).reshape(-1, height, width, 3):
         given = {}
         for info in session.get_inputs():
             image = len(info.shape) > 2

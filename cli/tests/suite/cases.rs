@@ -140,17 +140,18 @@ fn beside(
     let made = converted(path, true, images).unwrap();
     let unit = made.report.unit_length;
     let mut extractor = Extractor::from_bytes(made.bytes).unwrap();
-    let size = images[0].width();
-    let side = extractor.package().manifest().preprocess.width;
+    let taken = extractor.package().manifest().preprocess;
+    let height = u32::from(taken.height);
+    let width = u32::from(taken.width);
     let pictures = tempfile::NamedTempFile::new().unwrap();
-    let shown: Vec<Image> = match side == size {
+    let shown: Vec<Image> = match [height, width] == [SIDE; 2] {
         true => images.to_vec(),
-        false => (0..4).map(|seed| image(side, seed)).collect(),
+        false => (0..4).map(|seed| image(height, width, seed)).collect(),
     };
     let bytes: Vec<u8> = shown.iter().flat_map(|image| image.rgb().to_vec()).collect();
     std::fs::write(pictures.path(), bytes).unwrap();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/cases.py");
-    let arguments = [path.to_str().unwrap(), cut, &side.to_string()];
+    let arguments = [path.to_str().unwrap(), cut, &height.to_string(), &width.to_string()];
     let output = Command::new(python).arg(script).args(arguments).arg(pictures.path()).output();
     let output = output.unwrap();
     assert!(output.status.success(), "{cut}: {}", String::from_utf8_lossy(&output.stderr));
@@ -182,12 +183,14 @@ fn converted(path: &Path, float: bool, images: &[Image]) -> Result<Converted, St
     convert(&source, Samples::Images(images), &options, &mut ()).map_err(|e| e.to_string())
 }
 
-/// Exactly as large as the graphs' inputs.
+/// Side of most graphs' inputs.
+const SIDE: u32 = 64;
+
 fn images() -> Vec<Image> {
-    (0..4).map(|seed| image(64, seed)).collect()
+    (0..4).map(|seed| image(SIDE, SIDE, seed)).collect()
 }
 
-fn image(side: u32, seed: u64) -> Image {
-    let picture = Camera::new(side, side).look(Some(Object::Mug), seed);
+fn image(height: u32, width: u32, seed: u64) -> Image {
+    let picture = Camera::new(width, height).look(Some(Object::Mug), seed);
     Image::from_rgb(picture.width, picture.height, picture.rgb).unwrap()
 }

@@ -236,10 +236,10 @@ fn models_made_ready_for_something_else() {
         }
         error(&graph.node("Relu", "relu", &["odd"], &[]).model(13))
     };
-    let quantized = "graph.onnx: quantized already (QLinearAdd `odd`); give the float model that it was made from";
-    assert!(with("QLinearAdd", "com.microsoft", false).starts_with(quantized));
-    assert!(with("DynamicQuantizeLinear", "", false).contains("quantized already"));
-    let fused = with("FusedConv", "com.microsoft", false);
+    let quantized = "graph.onnx: quantized already (QLinearWhere `odd`); give the float model that it was made from";
+    assert!(with("QLinearWhere", "com.microsoft", false).starts_with(quantized));
+    assert!(with("QAttention", "com.microsoft", false).contains("quantized already"));
+    let fused = with("ReorderInput", "com.microsoft.nchwc", false);
     assert!(
         fused.contains("saved by onnxruntime's optimizer") && fused.contains("as it was exported"),
         "{fused}"

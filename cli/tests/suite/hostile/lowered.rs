@@ -111,7 +111,7 @@ fn fused() -> ModelProto {
 /// A border that reflects more places than there are.
 fn mirror() -> ModelProto {
     let mut graph = Graph::new(&[1, 3, 8, 8]);
-    graph.whole("p", &[0, 0, 9, 0, 0, 0, 0, 0]).node("Pad", "b", &["x", "p"], &[]);
+    graph.whole("p", &[0, 0, 60, 0, 0, 0, 0, 0]).node("Pad", "b", &["x", "p"], &[]);
     graph.0.node.last_mut().unwrap().attribute.push(text("mode", "reflect"));
     graph.node("Relu", "r", &["b"], &[]);
     graph.model(13)

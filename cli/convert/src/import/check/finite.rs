@@ -9,11 +9,13 @@ use super::{Refused, shown};
 
 /// Operations whose constants are weights, which must be finite; in others infinity is useful, as
 /// in the mask of an attention or a clamp without a bound.
-const WEIGHTED: [&str; 14] = [
+const WEIGHTED: [&str; 16] = [
     "BatchNormalization",
     "Conv",
     "ConvTranspose",
     "Einsum",
+    "FusedConv",
+    "FusedGemm",
     "Gemm",
     "GroupNormalization",
     "InstanceNormalization",
