@@ -7,8 +7,8 @@
 //! the number after `within`: models of few bits are compared with their floats; `in float` is for
 //! networks that are compared in float alone, `apart` for inputs that are not the pictures.
 //!
-//! Wants a Python with `onnxruntime` (`OFFSHOOT_PYTHON`, else `python3`) for that comparison; says so
-//! where there is none.
+//! Wants a Python with `onnxruntime` (`OFFSHOOT_PYTHON`, else `python3`) for that; says so where there
+//! is none.
 
 use std::collections::BTreeMap;
 use std::path::Path;

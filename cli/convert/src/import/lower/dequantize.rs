@@ -4,6 +4,7 @@ use tract_onnx::pb::tensor_proto::DataType;
 
 use super::Lowered;
 use super::pieces::Pieces;
+use super::quantized::product_and_bias;
 use super::stored_numbers::Numbers;
 use crate::import::check::Refused;
 
@@ -108,7 +109,6 @@ pub(super) fn linear(p: &mut Pieces<'_, '_>) -> Lowered {
 
 /// `MatMulNBits`: a product with weights in blocks of 4 or 8 bits.
 pub(super) fn blocks(p: &mut Pieces<'_, '_>) -> Lowered {
-    let x = p.input(0)?;
     let side = |name: &str| usize::try_from(p.int(name, 0)).unwrap_or_default();
     let rows = side("K");
     let columns = side("N");
@@ -159,12 +159,5 @@ pub(super) fn blocks(p: &mut Pieces<'_, '_>) -> Lowered {
         return Err(p.refused("has weights that are no numbers"));
     }
     let weights = p.constant(&[rows, columns], weights);
-    match p.optional(5) {
-        Some(bias) => {
-            let product = p.op("MatMul", &[&x, &weights]);
-            p.last("Add", &[&product, &bias]);
-        }
-        None => p.last("MatMul", &[&x, &weights]),
-    }
-    Ok(())
+    product_and_bias(p, &weights, 5)
 }

@@ -177,7 +177,7 @@ pub(super) fn product_to_float(p: &mut Pieces<'_, '_>) -> Lowered {
     product_and_bias(p, &weights, 6)
 }
 
-fn product_and_bias(p: &mut Pieces<'_, '_>, weights: &str, bias: usize) -> Lowered {
+pub(super) fn product_and_bias(p: &mut Pieces<'_, '_>, weights: &str, bias: usize) -> Lowered {
     let x = p.input(0)?;
     match p.optional(bias) {
         Some(bias) => {

@@ -65,16 +65,14 @@ impl Side {
 }
 
 impl Walk<'_> {
-    pub(super) fn transposed(&mut self, node: &TypedNode, deconv: &Deconv) -> Step {
-        let input = self.channels_first(node, 0)?;
-        let from = self.shape_of(&input);
+    /// Returns the rows and columns of the window; a window of one dimension is along the columns.
+    fn sides(&self, node: &TypedNode, deconv: &Deconv, places: [usize; 2]) -> Step<[Side; 2]> {
         let spec = &deconv.pool_spec;
         let rank = spec.rank();
         let lengths = dims(node)?;
         if ![1, 2].contains(&rank) || lengths.len() != rank + 2 {
             return Err("with a window of more than two dimensions".to_string());
         }
-        let places = [from.h(), from.w()];
         let strides = spec.strides();
         let dilations = spec.dilations();
         let paddings = spec.padding.compute_for_deconv(
@@ -92,6 +90,15 @@ impl Walk<'_> {
             let found = Side::of(window, places[axis], paddings[at].pad_before, lengths[at + 2]);
             sides[axis] = found.ok_or("with more padding than its window")?;
         }
+        Ok(sides)
+    }
+
+    pub(super) fn transposed(&mut self, node: &TypedNode, deconv: &Deconv) -> Step {
+        let input = self.channels_first(node, 0)?;
+        let from = self.shape_of(&input);
+        let sides = self.sides(node, deconv, [from.h(), from.w()])?;
+        let rank = deconv.pool_spec.rank();
+        let lengths = dims(node)?;
         let channels = lengths[1];
         let weights = self.constant(node, 1);
         let weights = weights.and_then(|t| kernel(&t, deconv.kernel_format, deconv.group));
