@@ -1,8 +1,9 @@
 //! Measures fits of many samples on one thread: the counterpart of `tests/peers/heads.py`.
 //!
 //! `scale SAMPLES DIMENSIONS CLASSES KIND` prints seconds to fit, seconds for a report with all of
-//! its advice (processor time, so that other programs do not count), and the accuracy on fresh
-//! samples. With `-` for the kind it writes the samples as floats, the training samples and then
+//! its advice (processor time, so that other programs do not count), the accuracy on fresh and on
+//! held-out samples, the number of lines of advice and, of softmax regression, the objective that
+//! was reached. With `-` for the kind it writes the samples as floats, the training samples and then
 //! the same number of fresh ones, to standard output.
 
 use std::error::Error;
@@ -63,6 +64,32 @@ fn seconds() -> Result<f64, Box<dyn Error>> {
     Ok(1e-9 * text.split_whitespace().next().ok_or("an empty schedstat")?.parse::<f64>()?)
 }
 
+/// Objective of softmax regression: half of the squared weights, plus `inverse_l2` times the loss of
+/// each sample.
+fn objective(head: &mut Head<Box<[u32]>>) -> Result<f64, Box<dyn Error>> {
+    let inverse_l2 = f64::from(head.inverse_l2());
+    head.fit()?;
+    let linear = head.linear()?;
+    let weights: f64 = linear.weights.iter().map(|&w| f64::from(w) * f64::from(w)).sum();
+    let mut loss = 0.0;
+    for (class, embedding) in head.samples() {
+        let values: Vec<f32> = embedding.iter().collect();
+        let length = values.iter().map(|x| x * x).sum::<f32>().sqrt();
+        let gain = f64::from(linear.gain(length) / linear.inverse_temperature);
+        let rows = linear.weights.chunks_exact(values.len()).zip(linear.raw_bias);
+        let score = |(row, &bias): (&[f32], &f32)| {
+            let product: f64 =
+                row.iter().zip(&values).map(|(&w, &x)| f64::from(w) * f64::from(x)).sum();
+            gain * product + f64::from(bias)
+        };
+        let scores: Vec<f64> = rows.map(score).collect();
+        let top = scores.iter().copied().fold(f64::MIN, f64::max);
+        let sum: f64 = scores.iter().map(|score| (score - top).exp()).sum();
+        loss += top + sum.ln() - scores[class.index()];
+    }
+    Ok(weights / 2.0 + inverse_l2 * loss)
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [samples, dim, classes, kind] = &arguments[..] else {
@@ -109,7 +136,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let share = correct as f64 / asked as f64;
     let held_out = right as f64 / samples as f64;
-    println!("{kind} {fitted:.2} {reported:.2} {share:.3} {held_out:.3} {advice}");
+    let least = match kind.parse()? {
+        HeadKind::Softmax => format!("{:.1}", objective(&mut head)?),
+        _ => "-".to_string(),
+    };
+    println!("{kind} {fitted:.2} {reported:.2} {share:.3} {held_out:.3} {advice} {least}");
     eprintln!(
         "{} bytes, {:?}, {:?}",
         limits.bytes(kind.parse()?, dim)?,

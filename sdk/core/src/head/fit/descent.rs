@@ -33,6 +33,11 @@ pub(crate) trait Objective {
     /// Computes the gradient at `t` steps from here.
     fn evaluate(&mut self, t: f32) -> Along;
 
+    /// Returns the derivatives here along the step, after an evaluation here.
+    fn begin(&mut self) -> Along {
+        self.evaluate(0.0)
+    }
+
     /// Measures the gradient that was evaluated last.
     fn measure_gradient(&mut self) -> Gradient;
 
@@ -80,7 +85,7 @@ pub(crate) fn descend(objective: &mut impl Objective, tolerance: f32) -> Fit {
 ///
 /// Returns the first derivative before and after, or `None` if the direction does not descend.
 fn advance(objective: &mut impl Objective) -> Option<(f32, f32)> {
-    let start = objective.evaluate(0.0);
+    let start = objective.begin();
     if !(start.first < 0.0 && start.second > 0.0) {
         return None;
     }

@@ -316,7 +316,7 @@ mod tests {
     use std::{format, vec};
 
     use crate::embedding::Embedding;
-    use crate::head::testing::{Noise, TestHead, cluster, empty, taught};
+    use crate::head::testing::{Noise, TestHead, cluster, empty, held_out, taught};
     use crate::head::{HeadKind, Limits, MAX_INVERSE_L2, MIN_INVERSE_L2};
 
     /// Problem in plain f64, as a reference that shares no code with the solver.
@@ -409,6 +409,54 @@ mod tests {
             let norm = gradient.iter().flatten().map(|g| g * g).sum::<f64>().sqrt();
             assert!(norm < 0.02, "{norm}");
         }
+    }
+
+    /// In dimensions, and among samples.
+    #[test]
+    fn held_out_scores_are_those_of_heads_that_have_not_seen_them() {
+        for dim in [12, 60] {
+            let mut head = taught(HeadKind::Softmax, 3, 10, dim, 2.0);
+            let found = held_out(&mut head);
+            let all = Plain::of(&head);
+            for fold in 0..5 {
+                // Classes take turns: the fold of a sample is its rank in its class.
+                let is_out = |i: usize| i / 3 % 5 == fold;
+                let mut others = Plain::of(&head);
+                let mut place = 0..;
+                others.features.retain(|_| !is_out(place.next().unwrap_or_default()));
+                let mut place = 0..;
+                others.owners.retain(|_| !is_out(place.next().unwrap_or_default()));
+                let rows = others.descend(others.zero(), 4000);
+                for sample in (0..30).filter(|&i| is_out(i)) {
+                    let z = &all.features[sample];
+                    let score = |row: &Vec<f64>| row.iter().zip(z).map(|(w, z)| w * z).sum::<f64>();
+                    let want: Vec<f64> = rows.iter().map(score).collect();
+                    let got = &found[sample];
+                    // A number common to all classes is free.
+                    for (a, b) in [(0, 1), (1, 2)] {
+                        let gap = (want[a] - want[b]) - (got[a] - got[b]);
+                        assert!(gap.abs() < 0.05, "{dim}, {sample}: {want:?} {got:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Dimensions of different sizes, in which plain conjugate gradients take 100 iterations.
+    #[test]
+    fn features_of_different_sizes_take_few_iterations() {
+        let limits = Limits { classes: 4, samples: 800 };
+        let mut head = empty(HeadKind::Softmax, 64, limits);
+        let classes = [0, 1, 2, 3].map(|i| head.add_class(&format!("{i}")).unwrap());
+        let mut noise = Noise(3);
+        for i in 0..800 {
+            let mut values = cluster(&mut noise, i % 4, 64, 3.0);
+            values.iter_mut().enumerate().for_each(|(d, x)| *x /= (1 + d) as f32);
+            head.add_sample(classes[i % 4], Embedding::Float(&values)).unwrap();
+        }
+        head.set_inverse_l2(100.0).unwrap();
+        let fit = head.fit().unwrap();
+        assert!(fit.converged && fit.iterations <= 45, "{fit:?}");
     }
 
     /// Random labels, and regularizations from min to max.

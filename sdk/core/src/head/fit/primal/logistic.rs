@@ -209,6 +209,34 @@ impl Objective for Solver<'_> {
         Along { first, second: self.inverse_l2 * curvature + square }
     }
 
+    /// Takes the probabilities from the derivatives, which saves every exponential.
+    fn begin(&mut self) -> Along {
+        let samples = self.owners.len();
+        let mut first = 0.0;
+        let mut curvature = 0.0;
+        for (sample, &owner) in self.owners.iter().enumerate() {
+            if self.folds[sample] == self.fold {
+                continue;
+            }
+            let importance = self.importance[sample];
+            let share = 1.0 / (self.inverse_l2 * importance);
+            let mut along = 0.0;
+            let mut once = self.slope[usize::from(owner) * samples + sample];
+            let mut twice = once * once;
+            let columns = self.pull.iter().zip(&*self.slope).skip(sample).step_by(samples);
+            for (&pull, &slope) in columns {
+                along += pull * slope;
+                once += share * pull * slope;
+                twice += share * pull * slope * slope;
+            }
+            first += along;
+            curvature += importance * (twice - once * once).max(0.0);
+        }
+        let square = dot(self.step, self.step);
+        first += dot(self.weights, self.step);
+        Along { first, second: self.inverse_l2 * curvature + square }
+    }
+
     /// Sums the derivatives of the samples to a gradient.
     fn measure_gradient(&mut self) -> Gradient {
         let samples = self.owners.len();
