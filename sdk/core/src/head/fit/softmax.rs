@@ -442,7 +442,7 @@ mod tests {
         }
     }
 
-    /// Dimensions of different sizes, in which plain conjugate gradients take 100 iterations.
+    /// Dimensions of different sizes, on which plain conjugate gradients take about 200 iterations.
     #[test]
     fn features_of_different_sizes_take_few_iterations() {
         let limits = Limits { classes: 4, samples: 800 };
