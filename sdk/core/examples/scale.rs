@@ -3,8 +3,8 @@
 //! `scale SAMPLES DIMENSIONS CLASSES KIND` prints seconds to fit, seconds for a report with all of
 //! its advice (processor time, so that other programs do not count), the accuracy on fresh and on
 //! held-out samples, the number of lines of advice and, of softmax regression, the objective that
-//! was reached. With `-` for the kind it writes the samples as floats, the training samples and then
-//! the same number of fresh ones, to standard output.
+//! was reached. With `-` for the kind it writes the samples as floats, the training samples and
+//! then the same number of fresh ones, to standard output.
 
 use std::error::Error;
 use std::io::Write;
@@ -64,8 +64,8 @@ fn seconds() -> Result<f64, Box<dyn Error>> {
     Ok(1e-9 * text.split_whitespace().next().ok_or("an empty schedstat")?.parse::<f64>()?)
 }
 
-/// Objective of softmax regression: half of the squared weights, plus `inverse_l2` times the loss of
-/// each sample.
+/// Objective of softmax regression: half of the squared weights, plus `inverse_l2` times the loss
+/// of each sample.
 fn objective(head: &mut Head<Box<[u32]>>) -> Result<f64, Box<dyn Error>> {
     let inverse_l2 = f64::from(head.inverse_l2());
     head.fit()?;

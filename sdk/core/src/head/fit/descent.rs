@@ -41,8 +41,8 @@ pub(crate) trait Objective {
     /// Measures the gradient that was evaluated last.
     fn measure_gradient(&mut self) -> Gradient;
 
-    /// Sets the direction to the negative gradient, raised by the metric, plus `conjugate` times the
-    /// last direction.
+    /// Sets the direction to the negative gradient, raised by the metric, plus `conjugate` times
+    /// the last direction.
     fn turn(&mut self, conjugate: f32);
 
     /// Moves `t` steps along the direction.
