@@ -67,7 +67,7 @@ epoch=$(git log -1 --format=%ct)
 export CARGO_INCREMENTAL=0 TZ=UTC LC_ALL=C
 umask 022
 cargo_home=${CARGO_HOME:-$HOME/.cargo}
-export RUSTFLAGS="${RUSTFLAGS:-} --remap-path-prefix=$cargo_home=/cargo --remap-path-prefix=$root=/offshoot"
+export RUSTFLAGS="${RUSTFLAGS:-} --remap-path-prefix=$cargo_home=/cargo --remap-path-prefix=$root=/offshoot --remap-path-prefix=$target=/target"
 export CFLAGS="${CFLAGS:-} -ffile-prefix-map=$cargo_home=/cargo -ffile-prefix-map=$target=/target -g0"
 command -v cargo >/dev/null || die 2 'no cargo here; install Rust from https://rustup.rs'
 
@@ -137,6 +137,9 @@ if wants wheels; then
     # By its symbols, not by its name.
     for wheel in "$out"/offshoot_*"manylinux_${glibc/./_}"_*.whl; do
         auditwheel show "$wheel" | tr '\n' ' ' | grep -q "manylinux_2_[0-9]*_" || die 1 "$wheel: no manylinux wheel"
+        most=12000000
+        [[ $wheel != */offshoot_runtime* ]] || most=2000000
+        (($(stat -c %s "$wheel") <= most)) || die 1 "$wheel: $(stat -c %s "$wheel") bytes; at most $most are promised"
     done
 fi
 
