@@ -35,6 +35,7 @@ pub mod preprocess;
 pub mod quant;
 pub mod shape;
 pub mod sound;
+pub mod statistics;
 pub mod tail;
 pub mod tokens;
 

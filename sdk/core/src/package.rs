@@ -14,6 +14,7 @@ use crate::preprocess::{Channels, Preprocess, PreprocessError, Resize};
 use crate::sound::{Sound, SoundError};
 use crate::tokens::Tokens;
 
+mod domain;
 mod extras;
 mod golden;
 mod id;
@@ -21,6 +22,9 @@ mod layout;
 #[cfg(feature = "alloc")]
 mod writer;
 
+#[cfg(feature = "alloc")]
+pub use domain::{DepthSamples, Measured};
+pub use domain::{DepthStatistics, Depths, Distribution, Domain};
 pub use extras::{Extras, PartStarts};
 use golden::Kind;
 pub use golden::{Golden, GoldenInput, SampleBytes, TokenIds};
@@ -29,7 +33,8 @@ use layout::Sections;
 pub use layout::{LayoutError, Section, VERSION};
 #[cfg(feature = "alloc")]
 pub use writer::{
-    GraphWriter, WriteError, with_packed, write_package, write_sound_package, write_text_package,
+    GraphWriter, WriteError, with_domain, with_packed, write_package, write_sound_package,
+    write_text_package,
 };
 
 /// Precision of a graph.
@@ -154,6 +159,9 @@ pub enum PackageError {
     /// The front end for sound is out of range, or does not fit the network's input.
     #[error("sound: {0}")]
     Sound(#[from] SoundError),
+    /// The statistics of the calibration set do not decode, or do not fit the graph.
+    #[error("the statistics of the calibration set cannot be read, or do not fit the network")]
+    Domain,
 }
 
 /// Weights of an int8 network in the order in which one processor's kernels read them.
@@ -211,7 +219,8 @@ impl<'a> Package<'a> {
     /// Checks and opens the bytes of a package file.
     ///
     /// Order of the checks: magic, version, length, section table, checksums, manifest,
-    /// preprocessing, graph, golden vectors, packed weights. Allocates no memory.
+    /// preprocessing, graph, golden vectors, packed weights,
+    /// statistics. Allocates no memory.
     ///
     /// # Errors
     ///
@@ -254,6 +263,9 @@ impl<'a> Package<'a> {
         package.check_goldens()?;
         if package.packed().is_none() && !package.sections.get(Section::Packed).is_empty() {
             return Err(PackageError::Packed);
+        }
+        if package.domain().is_none() && !package.sections.get(Section::Domain).is_empty() {
+            return Err(PackageError::Domain);
         }
         Ok(package)
     }
@@ -334,6 +346,12 @@ impl<'a> Package<'a> {
     #[must_use]
     pub fn packed(&self) -> Option<Packed<'a>> {
         Packed::open(self.sections.get(Section::Packed))
+    }
+
+    /// Returns the statistics of the calibration set, if the package states them.
+    #[must_use]
+    pub fn domain(&self) -> Option<Domain<'a>> {
+        Domain::decode(self.sections.get(Section::Domain), &self.graph)
     }
 
     /// Returns the sections with their lengths in bytes, in file order.

@@ -33,6 +33,8 @@ pub enum Section {
     Text = 6,
     /// Front end for sound; optional.
     Sound = 7,
+    /// Statistics of the calibration set; optional.
+    Domain = 8,
 }
 
 impl Section {
@@ -45,6 +47,7 @@ impl Section {
         Self::Packed,
         Self::Text,
         Self::Sound,
+        Self::Domain,
     ];
 
     /// Returns the name for tables and messages.
@@ -58,6 +61,7 @@ impl Section {
             Self::Packed => "packed",
             Self::Text => "text",
             Self::Sound => "sound",
+            Self::Domain => "domain",
         }
     }
 
@@ -70,6 +74,7 @@ impl Section {
             Self::Packed => limits::PACKED_BYTES,
             Self::Text => limits::TEXT_BYTES,
             Self::Sound => limits::SOUND_BYTES,
+            Self::Domain => limits::DOMAIN_BYTES,
         }
     }
 }
@@ -120,9 +125,9 @@ pub enum LayoutError {
 /// Number of the sections that every package has: the first ones.
 pub(super) const REQUIRED: usize = 4;
 
-/// Max number of sections of a package: one for text has no other optional section, because packed
+/// Max number of sections of a package: one for text has neither sound nor packed weights, because packed
 /// weights are int8 and text input is not.
-const MOST: usize = REQUIRED + 2;
+const MOST: usize = REQUIRED + 3;
 
 /// Checked section table.
 #[derive(Debug, Clone)]
@@ -163,18 +168,18 @@ impl<'a> Sections<'a> {
     fn read_table(bytes: &'a [u8], table: &[u8], table_end: usize) -> Result<Self, LayoutError> {
         let mut parts = [&[] as &[u8]; Section::ALL.len()];
         let mut end = table_end;
-        let mut next = 0;
+        let mut optional = &Section::ALL[REQUIRED..];
         for (index, entry) in table.chunks_exact(ENTRY).enumerate() {
             let number = u32_at(entry, 0);
             let offset = u64_at(entry, 8);
             let len = u64_at(entry, 16);
-            // The required sections come first; all are in order.
-            let may = match index < REQUIRED {
-                true => &Section::ALL[index..=index],
-                false => &Section::ALL[next..],
-            };
-            let section = may.iter().find(|s| **s as u32 == number).ok_or(LayoutError::Table)?;
-            next = *section as usize;
+            // The required sections come in order; behind them some of the optional ones, in order.
+            let may = if index < REQUIRED { &Section::ALL[index..=index] } else { optional };
+            let place = may.iter().position(|s| *s as u32 == number).ok_or(LayoutError::Table)?;
+            let section = &may[place];
+            if index >= REQUIRED {
+                optional = &may[place + 1..];
+            }
             let start = end.next_multiple_of(ALIGN);
             let as_written =
                 u32_at(entry, 4) == 0 && u32_at(entry, 28) == 0 && offset == start as u64;
@@ -195,10 +200,12 @@ impl<'a> Sections<'a> {
                 return Err(LayoutError::Checksum(*section));
             }
         }
+        let sections = Self { parts };
         let additions = parts[REQUIRED..].iter().filter(|part| !part.is_empty()).count();
-        let fit = additions < 2 || parts[Section::Text as usize - 1].is_empty();
-        if end == bytes.len() && fit && table.len() == ENTRY * (REQUIRED + additions) {
-            Ok(Self { parts })
+        let is_one = sections.get(Section::Text).is_empty()
+            || sections.get(Section::Packed).is_empty() && sections.get(Section::Sound).is_empty();
+        if end == bytes.len() && table.len() == ENTRY * (REQUIRED + additions) && is_one {
+            Ok(sections)
         } else {
             Err(LayoutError::Table)
         }

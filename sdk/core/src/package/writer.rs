@@ -9,7 +9,7 @@ use thiserror::Error;
 use super::layout::{
     ALIGN, ENTRY, HEADER, MAGIC, REQUIRED, Section, Sections, VERSION, table_checksum,
 };
-use super::{Extras, Golden, GoldenInput, Manifest, Package, PackageError, Packed, Text};
+use super::{Extras, Golden, GoldenInput, Manifest, Measured, Package, PackageError, Packed, Text};
 use crate::graph::{Affine, Blob, Graph, GraphError, Inputs, Node, Op, Tensor, TensorId};
 use crate::preprocess::Preprocess;
 use crate::sound::Sound;
@@ -278,12 +278,30 @@ fn write(
 /// [`WriteError`] if the file is not a package, or the packed weights have no valid name or too
 /// many bytes.
 pub fn with_packed(file: &[u8], packed: Packed<'_>) -> Result<Vec<u8>, WriteError> {
-    let sections = Sections::open(file).map_err(PackageError::from)?;
     let section = packed.to_section().ok_or(PackageError::Packed)?;
+    with_section(file, Section::Packed, &section)
+}
+
+/// Copies a package file with the statistics of its calibration set in place of any that it had. The
+/// package's id stays: heads go on to fit.
+///
+/// # Errors
+///
+/// [`WriteError`] if the file is not a package, or the statistics are of another network.
+pub fn with_domain(file: &[u8], measured: &Measured) -> Result<Vec<u8>, WriteError> {
+    with_section(file, Section::Domain, measured.bytes())
+}
+
+/// Copies a package file with an optional section in place of the one that it had.
+fn with_section(file: &[u8], section: Section, bytes: &[u8]) -> Result<Vec<u8>, WriteError> {
+    let sections = Sections::open(file).map_err(PackageError::from)?;
     let required = [Section::Manifest, Section::Graph, Section::Weights, Section::Golden];
-    let sound = Some(sections.get(Section::Sound)).filter(|sound| !sound.is_empty());
-    let mut additions = Vec::from([(Section::Packed, &section[..])]);
-    additions.extend(sound.map(|sound| (Section::Sound, sound)));
+    let content = |own: Section| if own == section { bytes } else { sections.get(own) };
+    let additions: Vec<(Section, &[u8])> = Section::ALL[REQUIRED..]
+        .iter()
+        .map(|&own| (own, content(own)))
+        .filter(|(_, bytes)| !bytes.is_empty())
+        .collect();
     let file = assemble(required.map(|part| sections.get(part)), &additions);
     Package::open(&file)?;
     Ok(file)
