@@ -13,11 +13,13 @@ use offshoot_engine::{Buffer, Isa, Plan, Step, Team, Value};
 
 use crate::{Error, ErrorKind};
 
+mod depths;
 mod ears;
 mod open;
 mod split;
 mod verify;
 
+pub use depths::{Depth, Depths};
 use ears::Clip;
 pub use ears::Ears;
 use split::Split;

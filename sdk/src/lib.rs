@@ -49,7 +49,7 @@ pub use activations::Activations;
 #[cfg(feature = "image")]
 pub use error::ImageError;
 pub use error::{Error, ErrorKind};
-pub use extractor::{Ears, Extractor, Memory, Stage, Verification};
+pub use extractor::{Depth, Depths, Ears, Extractor, Memory, Stage, Verification};
 pub use finetune::{FineTuned, Maps, TunedTail};
 pub use head::{Head, NOTHING};
 #[cfg(feature = "image")]
@@ -78,3 +78,6 @@ mod finetuning_page {}
 #[cfg(doctest)]
 #[doc = include_str!("../docs/parts.md")]
 mod parts_page {}
+#[cfg(doctest)]
+#[doc = include_str!("../docs/check.md")]
+mod check_page {}

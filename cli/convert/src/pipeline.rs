@@ -2,6 +2,7 @@
 
 mod agreement;
 mod backbone;
+mod domain;
 mod image;
 pub mod job;
 mod measure;
@@ -157,7 +158,10 @@ fn run(
         None => emit::float(model)?,
     };
     observer.progress(Stage::Write, 0.0);
-    let bytes = package::package(source, backbone, emitted)?;
+    let mut bytes = package::package(source, backbone, emitted)?;
+    if options.statistics {
+        bytes = domain::state(bytes, &inputs, &floats.embeddings)?;
+    }
     observer.progress(Stage::Compare, 0.0);
     let measurement = Measurement { cut: backbone.cut(), inputs: &inputs, wanted: &wanted };
     let mut report = measurement.report(&bytes, quantized.as_ref())?;

@@ -95,7 +95,7 @@ impl Observer for Called {
 
 /// Settings of a conversion, of the words that Python passes.
 fn options(words: &Bound<'_, PyDict>) -> Outcome<Options> {
-    let mut options = Options::default();
+    let mut options = Options { statistics: true, ..Options::default() };
     for (key, value) in words {
         let key: String = key.extract()?;
         match key.as_str() {

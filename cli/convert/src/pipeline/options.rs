@@ -30,6 +30,9 @@ pub struct Options {
     pub quantizer: Settings,
     /// Enables scaling of embeddings to L2 norm 1.
     pub unit_length: bool,
+    /// Enables the statistics of the calibration set in the package, by which `check` tells foreign
+    /// images; a set of fewer than 16 samples has none.
+    pub statistics: bool,
 }
 
 /// Depths of a network whose pooled feature maps become parts of the embedding.
