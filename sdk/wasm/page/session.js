@@ -345,6 +345,7 @@ export class Session {
       heat: heat && sides ? this.#heat(sides) : null,
       report: report ? this.#report() : null,
       has_lost: false,
+      fault: null,
       has_next: false,
     };
   }

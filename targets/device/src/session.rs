@@ -13,6 +13,7 @@ mod record;
 pub(crate) mod run_loop;
 pub(crate) mod smoothing;
 mod tuning;
+mod watching;
 
 use std::fmt::Write;
 use std::thread;
@@ -23,6 +24,7 @@ use details::{Details, Times};
 use limits::{GOAL, MOST_CLASSES, PLACES, limits};
 use offshoot::{Answer, Error, Extractor, Head, HeadKind, NOTHING, WhenFull};
 use offshoot_core::head::{AskError, check_name};
+use offshoot_core::statistics::Watch;
 use offshoot_view::{Image, State};
 use persistence::{Memory, MemoryError};
 use places::{EMPTY, class_at, lines, ordinary, placed, shown_at};
@@ -120,6 +122,8 @@ pub struct Session {
     newest: Option<usize>,
     shot: CapturedFrame,
     smooth: Smooth,
+    /// Control chart of the frames since the head has changed.
+    watch: Watch,
     /// Accuracy of each class in the last report, by index.
     shares: [f32; PLACES],
     mode: Mode,
@@ -191,6 +195,7 @@ impl Session {
             newest: None,
             shot: CapturedFrame::default(),
             smooth: Smooth::default(),
+            watch: Watch::new(),
             shares: [0.0; PLACES],
             mode: Mode::Live,
             left: 0,
@@ -356,6 +361,9 @@ impl Session {
                     Err(AskError::NothingTaught) => self.smooth.reset(),
                     Err(error) => return Err(Error::from(error).into()),
                 }
+                let similarity = self.head.similarity(embedding).ok();
+                let similarity = similarity.map(|(nearest, _)| nearest.get());
+                watching::see(&mut self.watch, &self.shot, similarity);
                 self.left = self.left.saturating_sub(1);
             }
         }
@@ -375,6 +383,7 @@ impl Session {
         }
         self.outcome = Some(Ok(Done::Taught(class)));
         self.smooth.reset();
+        self.watch = Watch::new();
         self.forgotten = None;
         self.newest = Some(class);
         if class != EMPTY {
@@ -486,6 +495,7 @@ impl Session {
                 has_lost: self.memory.as_ref().is_some_and(Memory::has_lost),
                 tuning: self.tune.as_ref().and_then(Tune::progress),
                 is_tuned: self.tune.as_ref().is_some_and(|tune| tune.tail.is_some()),
+                fault: self.watch.fault(),
             },
         );
         Ok(())

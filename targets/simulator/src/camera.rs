@@ -19,6 +19,23 @@ pub struct Image {
     pub rgb: Vec<u8>,
 }
 
+/// Faults of light and lens.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Conditions {
+    /// Share of the light that is left, 0 to 1.
+    pub light: f32,
+    /// Share of the image that something dark before the lens covers, 0 to 1.
+    pub cover: f32,
+}
+
+impl Conditions {
+    /// All the light, and a free lens.
+    pub const GOOD: Self = Self { light: 1.0, cover: 0.0 };
+}
+
+/// What a finger before a lens looks like.
+const COVER: Vec3 = Vec3 { x: 0.10, y: 0.05, z: 0.04 };
+
 /// A camera over a table that takes images of one size.
 #[derive(Clone, Copy, Debug)]
 pub struct Camera {
@@ -46,11 +63,22 @@ impl Camera {
     /// on the seed alone: with the same seed, different objects stand in the same place. Images
     /// for teaching should therefore all have different seeds.
     pub fn look(&self, object: Option<Object>, seed: u64) -> Image {
+        self.look_in(object, seed, Conditions::GOOD)
+    }
+
+    /// Takes an image like [`Camera::look`] with less light, or with a lens that is covered from the
+    /// left. With [`Conditions::GOOD`] it is the same image.
+    pub fn look_in(&self, object: Option<Object>, seed: u64, conditions: Conditions) -> Image {
         let scene = Scene::new(object, seed);
-        let coarse = self.each_pixel(|x, y| self.sample(&scene, x as f32 + 0.5, y as f32 + 0.5));
+        let light = conditions.light;
+        let coarse =
+            self.each_pixel(|x, y| self.sample(&scene, light, x as f32 + 0.5, y as f32 + 0.5));
+        let edge = conditions.cover * self.width as f32;
         let fine = self.each_pixel(|x, y| {
-            if self.is_edge(&coarse, x, y) {
-                self.supersample(&scene, x as f32, y as f32)
+            if (x as f32) < edge {
+                COVER
+            } else if self.is_edge(&coarse, x, y) {
+                self.supersample(&scene, light, x as f32, y as f32)
             } else {
                 coarse[(y * self.width + x) as usize]
             }
@@ -75,18 +103,18 @@ impl Camera {
     }
 
     /// Returns the display colour, gamma included, seen at a point in pixel units.
-    fn sample(&self, scene: &Scene, x: f32, y: f32) -> Vec3 {
+    fn sample(&self, scene: &Scene, light: f32, x: f32, y: f32) -> Vec3 {
         let half = self.width.min(self.height) as f32 * 0.5;
         let right = (x - self.width as f32 * 0.5) / half;
         let up = (self.height as f32 * 0.5 - y) / half;
-        develop(trace(scene, scene.view.gaze(right, up))).map(f32::sqrt)
+        develop(trace(scene, scene.view.gaze(right, up)) * light).map(f32::sqrt)
     }
 
-    fn supersample(&self, scene: &Scene, x: f32, y: f32) -> Vec3 {
+    fn supersample(&self, scene: &Scene, light: f32, x: f32, y: f32) -> Vec3 {
         const CENTRES: [(f32, f32); 4] = [(0.25, 0.25), (0.75, 0.25), (0.25, 0.75), (0.75, 0.75)];
-        let sum = CENTRES
-            .iter()
-            .fold(v(0.0, 0.0, 0.0), |sum, &(dx, dy)| sum + self.sample(scene, x + dx, y + dy));
+        let sum = CENTRES.iter().fold(v(0.0, 0.0, 0.0), |sum, &(dx, dy)| {
+            sum + self.sample(scene, light, x + dx, y + dy)
+        });
         sum * 0.25
     }
 
@@ -136,6 +164,22 @@ mod tests {
             let image = Camera::new(width, height).look(Some(Object::Plant), 1);
             assert_eq!((image.width, image.height), (width, height));
             assert_eq!(image.rgb.len(), (width * height * 3) as usize);
+        }
+    }
+
+    #[test]
+    fn faults_darken_and_cover() {
+        let camera = Camera::new(16, 12);
+        let plain = camera.look(Some(Object::Mug), 3);
+        let in_light =
+            |light| camera.look_in(Some(Object::Mug), 3, Conditions { light, ..Conditions::GOOD });
+        assert_eq!(plain, in_light(1.0));
+        let sum = |image: &Image| image.rgb.iter().map(|&x| u32::from(x)).sum::<u32>();
+        assert!(sum(&in_light(0.3)) < sum(&plain) * 3 / 4);
+        let half =
+            camera.look_in(Some(Object::Mug), 3, Conditions { cover: 0.5, ..Conditions::GOOD });
+        for (x, (a, b)) in half.rgb.chunks(3).zip(plain.rgb.chunks(3)).enumerate() {
+            assert_eq!(a == b, x % 16 >= 8, "column {}", x % 16);
         }
     }
 

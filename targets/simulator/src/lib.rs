@@ -25,5 +25,5 @@ mod render;
 mod scene;
 mod table;
 
-pub use camera::{Camera, Image};
+pub use camera::{Camera, Conditions, Image};
 pub use object::Object;

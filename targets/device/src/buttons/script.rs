@@ -37,7 +37,7 @@ enum Step {
 ///
 /// | Line | Does |
 /// |---|---|
-/// | `show NAME` | puts that before the simulated camera; `nothing` is the empty table |
+/// | `show NAME` | puts that before the simulated camera; `nothing` is the empty table; `dusk` and `cover` are faults until `day` |
 /// | `teach K [N]` | holds the button of class K (from 1) for N frames, else for one |
 /// | `teach` | holds the button of the class that is chosen for one frame |
 /// | `teach nothing [N]` | holds the button of the empty scene for N frames, else for one |

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use offshoot_simulator::{Camera, Object};
+use offshoot_simulator::{Camera, Conditions, Object};
 
 use super::frame_buffer::CapturedFrame;
 use super::frame_rate::Pace;
@@ -12,6 +12,22 @@ use crate::ports::{FrameSource, SourceError};
 const THINGS: [Object; 6] =
     [Object::Mug, Object::Plant, Object::Banana, Object::Ball, Object::Key, Object::Cube];
 
+/// Share of the light that is left after each frame while it goes, and least light.
+const GOING: f32 = 0.99;
+const NIGHT: f32 = 0.02;
+
+/// Part of the lens that something slides over in a frame.
+const SLIDING: f32 = 0.25;
+
+/// Fault that a scripted session asks for in place of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    /// The light goes slowly.
+    Dusk,
+    /// The lens is covered.
+    Cover,
+}
+
 /// Simulated camera: every frame is a new view of the object before it, or of the empty table.
 #[derive(Debug)]
 pub struct Simulated {
@@ -19,6 +35,8 @@ pub struct Simulated {
     object: Option<Object>,
     looks: u64,
     pace: Pace,
+    fault: Option<Fault>,
+    conditions: Conditions,
 }
 
 impl Simulated {
@@ -29,6 +47,8 @@ impl Simulated {
             object: Some(THINGS[0]),
             looks: 0,
             pace: Pace::new(pause),
+            fault: None,
+            conditions: Conditions::GOOD,
         }
     }
 
@@ -41,7 +61,13 @@ impl Simulated {
 impl FrameSource for Simulated {
     fn next(&mut self, shot: &mut CapturedFrame) -> Result<(), SourceError> {
         self.pace.wait();
-        let image = self.camera.look(self.object, 1_000 + self.looks);
+        let Conditions { light, cover } = &mut self.conditions;
+        match self.fault {
+            Some(Fault::Dusk) => *light = (*light * GOING).max(NIGHT),
+            Some(Fault::Cover) => *cover = (*cover + SLIDING).min(1.0),
+            None => {}
+        }
+        let image = self.camera.look_in(self.object, 1_000 + self.looks, self.conditions);
         self.looks += 1;
         shot.reshape(image.width, image.height).copy_from_slice(&image.rgb);
         Ok(())
@@ -52,8 +78,22 @@ impl FrameSource for Simulated {
     }
 
     /// Shows an object by name or the next one; an unknown name is the empty table, which also
-    /// follows the last object.
+    /// follows the last object. From `dusk` on the light goes and from `cover` on the lens is
+    /// covered, until `day`; the object stays.
     fn show(&mut self, name: Option<&str>) {
+        let fault = match name {
+            Some("dusk") => Some(Fault::Dusk),
+            Some("cover") => Some(Fault::Cover),
+            Some("day") => None,
+            _ => return self.place(name),
+        };
+        self.fault = fault;
+        self.conditions = Conditions::GOOD;
+    }
+}
+
+impl Simulated {
+    fn place(&mut self, name: Option<&str>) {
         self.object = match (name, self.object) {
             (Some(name), _) => THINGS.into_iter().find(|o| o.name() == name),
             (None, None) => Some(THINGS[0]),

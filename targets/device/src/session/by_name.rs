@@ -1,6 +1,7 @@
 //! Classes by their names, for programs that have no buttons.
 
 use offshoot_core::head::check_name;
+use offshoot_core::statistics::Watch;
 
 use super::places::{EMPTY, class_at, ordinary};
 use super::{LINGER, MOST_CLASSES, Mode, NOTHING, Session, say};
@@ -67,6 +68,7 @@ impl Session {
         self.forget_place(place);
         self.forgotten = None;
         self.smooth.reset();
+        self.watch = Watch::new();
         if let Err(error) = self.save() {
             return self.refuse(Refused::Other(format!("removed, but not kept: {error}")));
         }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use offshoot::{Activations, ClassId, Extractor, Head, Progress, Report};
 use offshoot_core::head::AskError;
+use offshoot_core::statistics::Fault;
 
 use super::limits::GOAL;
 use super::places::{EMPTY, class_at, ordinary, shown_at};
@@ -33,6 +34,7 @@ pub struct Details<'a> {
     pub(crate) has_lost: bool,
     pub(crate) tuning: Option<Progress>,
     pub(crate) is_tuned: bool,
+    pub(crate) fault: Option<Fault>,
 }
 
 impl Details<'_> {
@@ -91,6 +93,11 @@ impl Details<'_> {
     /// Returns true if the network runs with a tail that was tuned on the lessons.
     pub fn is_tuned(&self) -> bool {
         self.is_tuned
+    }
+
+    /// Returns the fault of camera or light that lasts, if there is one.
+    pub fn fault(&self) -> Option<Fault> {
+        self.fault
     }
 
     /// Returns the time per stage of the last frame.

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use offshoot::{Head, WhenFull};
+use offshoot_core::statistics::Watch;
 
 use super::by_name::Done;
 use super::places::{EMPTY, class_at, ordinary, place_of};
@@ -60,6 +61,7 @@ impl Session {
             self.newest = None;
         }
         self.smooth.reset();
+        self.watch = Watch::new();
         if let Err(error) = self.save() {
             return self.refuse(Refused::Other(format!("undone, but not kept: {error}")));
         }
@@ -106,6 +108,7 @@ impl Session {
         }
         self.newest = None;
         self.smooth.reset();
+        self.watch = Watch::new();
         self.say(format_args!("Forgot all {lessons} lessons; undo takes that back{kept}"));
         self.left = LONG;
     }
@@ -124,6 +127,7 @@ impl Session {
         }
         self.outcome = Some(Ok(Done::Restored));
         self.smooth.reset();
+        self.watch = Watch::new();
         let lessons = self.lessons();
         self.say(format_args!("All {lessons} lessons are back"));
     }

@@ -3,11 +3,11 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::Session;
 use super::details::Times;
 use super::limits::GOAL;
 use super::places::shown_at;
 use super::tuning::Tune;
+use super::{Session, watching};
 use crate::ports::Backlog;
 
 fn ms(time: Duration) -> f64 {
@@ -15,7 +15,8 @@ fn ms(time: Duration) -> f64 {
 }
 
 impl Session {
-    /// Writes the next step for the user: a class that needs samples, or the function of the keys.
+    /// Writes the next step for the user: a fault to mend, a class that needs samples, or the
+    /// function of the keys.
     pub(super) fn write_hint(&mut self) {
         let few = self.head.classes().find_map(|(id, name)| {
             let shown = self.head.shown_of(id);
@@ -48,6 +49,9 @@ impl Session {
                     0 => Ok(()),
                     broken => write!(self.hint, ", {broken} broken"),
                 })
+            }
+            _ if self.watch.fault().is_some() => {
+                self.hint.write_str(self.watch.fault().map_or("", watching::hint))
             }
             _ if self.tune.as_ref().is_some_and(|tune| tune.progress().is_some()) => {
                 let progress = self.tune.as_ref().and_then(Tune::progress);

@@ -31,6 +31,8 @@ struct Snapshot<'a> {
     report: Option<HeldOut>,
     /// True if the newest training sample was damaged and is lost.
     has_lost: bool,
+    /// Fault of camera or light that lasts, as a sentence.
+    fault: Option<String>,
     /// True if another object can be shown to the camera.
     has_next: bool,
     /// Progress of tuning, 0 to 1, while the device tunes.
@@ -133,6 +135,7 @@ pub fn write(out: &mut Vec<u8>, screen: &Screen<'_>, inside: &mut Details<'_>, w
         heat,
         report,
         has_lost: inside.has_lost(),
+        fault: inside.fault().map(|fault| fault.to_string()),
         has_next: wanted.has_next,
         tuning: inside.tuning().map(|progress| progress.done as f32 / progress.of.max(1) as f32),
         is_tuned: inside.is_tuned(),

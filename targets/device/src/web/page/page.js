@@ -100,6 +100,8 @@ function show(next) {
   $('next').hidden = !next.has_next;
   $('damaged').hidden = !next.has_lost;
   showTuning(next);
+  $('fault').hidden = !next.fault;
+  text($('fault'), next.fault ?? '');
   $('add').hidden = !next.has_room;
   $('forget-lessons').hidden = !next.can_forget;
   showClasses(next);
