@@ -29,8 +29,8 @@ pub use device::{BuiltInArgs, DeployArgs, DoctorArgs, PartsArgs, ServeArgs, Teac
 pub use learning::{TrainArgs, UnknownArg, ViewArg};
 pub use quantizer::QuantizerArgs;
 pub use running::{
-    BenchArgs, ClusterArgs, EmbedArgs, EvalArgs, ExportArgs, MergeArgs, PredictArgs, ReportArgs,
-    SearchArgs,
+    BenchArgs, CheckArgs, ClusterArgs, EmbedArgs, EvalArgs, ExportArgs, MergeArgs, PredictArgs,
+    ReportArgs, SearchArgs,
 };
 pub use tuning::{FinetuneArgs, TailArgs, VerifyArgs};
 use values::value;
@@ -72,6 +72,11 @@ pub enum Command {
     /// Parquet files are written by the Python module: offshoot.parquet.write_embeddings.
     #[command(after_help = "Example:\n  offshoot embed extractor.offshoot photos --npz photos.npz")]
     Embed(EmbedArgs),
+    /// Check a labelled data set: how foreign it is to a package, and what would help.
+    #[command(
+        after_help = "Example:\n  offshoot check extractor.offshoot photos --report check.html"
+    )]
+    Check(CheckArgs),
     /// Train a head on a labelled data set.
     #[command(after_help = "Example:\n  offshoot train extractor.offshoot photos -o things.head")]
     Train(TrainArgs),

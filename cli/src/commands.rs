@@ -7,6 +7,7 @@ use crate::error::CommandError;
 
 mod accuracy_gate;
 mod bench;
+mod check;
 mod cluster;
 mod completions;
 mod convert;
@@ -16,6 +17,7 @@ mod deploy;
 mod doctor;
 mod embed;
 mod eval;
+mod eval_beside;
 mod export;
 mod finetune;
 mod inspect;
@@ -44,9 +46,11 @@ pub fn run(command: &Command, packages: &Packages) -> Result<(), CommandError> {
         Command::Cuts(args) => cuts::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Embed(args) => embed::run(args),
+        Command::Check(args) => check::run(args),
         Command::Train(args) => train::run(args),
         Command::Finetune(args) => finetune::run(args),
         Command::Predict(args) => predict::run(args),
+        Command::Eval(args) if args.is_beside() => eval_beside::run(args),
         Command::Eval(args) => eval::run(args),
         Command::Export(args) => export::run(args),
         Command::Bench(args) => bench::run(args),

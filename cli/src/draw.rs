@@ -1,6 +1,7 @@
 //! Images and pages of results: canvas, charts, heat maps, reports.
 
 pub mod canvas;
+pub mod check_html;
 pub mod colour_ramp;
 pub mod confusion;
 pub mod contact_sheet;

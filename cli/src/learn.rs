@@ -3,3 +3,4 @@
 pub mod embeddings;
 pub mod few_shot;
 pub mod k_means;
+pub mod side_by_side;

@@ -50,6 +50,9 @@ pub struct EmbedArgs {
 pub struct ReportArgs {
     /// Head to report on.
     pub head: PathBuf,
+    /// Package of the head, to say how foreign its samples are.
+    #[arg(long, value_name = "PACKAGE")]
+    pub package: Option<PathBuf>,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
@@ -177,12 +180,55 @@ pub struct EvalArgs {
     /// Confusion matrix to draw for `auto` (or the head given): rows are true classes.
     #[arg(long, value_name = "PNG")]
     pub confusion: Option<PathBuf>,
+    /// Package of the same model converted with --parts, to show beside this one on the same draws,
+    /// with `auto` or the head given.
+    #[arg(long, value_name = "PACKAGE", conflicts_with_all = ["confusion", "tail"])]
+    pub parts: Option<PathBuf>,
+    /// Show beside it the package tuned on the samples of each draw, where they say it helps.
+    #[arg(long, conflicts_with_all = ["confusion", "tail"])]
+    pub tuned: bool,
     /// Execution options.
     #[command(flatten)]
     pub run: RunArgs,
     /// Tuned tail.
     #[command(flatten)]
     pub tail: TailArgs,
+}
+
+impl EvalArgs {
+    /// Returns true if other ways to use the network are shown beside it.
+    pub fn is_beside(&self) -> bool {
+        self.parts.is_some() || self.tuned
+    }
+}
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Package to check the data set with.
+    pub package: PathBuf,
+    /// Data set: folder per class, or a collection (see --format); with train/ and val/, train/ is
+    /// checked.
+    pub data: PathBuf,
+    /// Subset of the data set.
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    /// Folder of images that the backbone knows, for a package that states no statistics of its
+    /// calibration set, or other ones.
+    #[arg(long, value_name = "IMAGES")]
+    pub known: Option<PathBuf>,
+    /// Leave out the trial of tuning.
+    #[arg(long)]
+    pub quick: bool,
+    /// HTML page to write.
+    #[arg(long, value_name = "HTML")]
+    pub report: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Execution options.
+    #[command(flatten)]
+    pub run: RunArgs,
 }
 
 /// Arguments of `export`.

@@ -62,6 +62,7 @@ fn options(args: &ConvertArgs) -> Options {
         // Alternatives are measured only if a report is requested.
         quantizer: args.quantizer.settings(args.report.is_some() || args.json),
         unit_length: args.l2,
+        statistics: true,
     }
 }
 

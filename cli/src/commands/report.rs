@@ -1,6 +1,8 @@
 //! `offshoot report`.
 
-use offshoot::{AskError, ClassId, Head, HeadKind, Recipe};
+use std::path::Path;
+
+use offshoot::{AskError, ClassId, Extractor, Head, HeadError, HeadKind, Recipe};
 use serde_json::{Value, json};
 
 use crate::args::ReportArgs;
@@ -8,13 +10,15 @@ use crate::error::CommandError;
 
 pub(super) fn run(args: &ReportArgs) -> Result<(), CommandError> {
     let mut head = Head::read(&args.head)?;
+    let far = args.package.as_ref().map(|path| far(&head, path)).transpose()?.flatten();
     head.fit()?;
     let chosen = head.chosen()?;
     let classes: Vec<(ClassId, String)> =
         head.classes().map(|(id, name)| (id, name.to_string())).collect();
     let counts: Vec<usize> = classes.iter().map(|(id, _)| head.samples_of(*id)).collect();
     if args.json {
-        let report = as_json(&head, chosen, &classes)?;
+        let mut report = as_json(&head, chosen, &classes)?;
+        report["far"] = json!(far);
         println!("{report:#}");
         return Ok(());
     }
@@ -52,7 +56,28 @@ pub(super) fn run(args: &ReportArgs) -> Result<(), CommandError> {
     for advice in report.advice() {
         println!("  {advice}");
     }
+    if let Some(far) = far {
+        println!(
+            "  {far:.2} of the samples lie farther from the calibration set than 94 % of its own; \
+             `offshoot check` says what helps with foreign images"
+        );
+    } else if args.package.is_some() {
+        println!("  the package states no statistics of its calibration set: see `offshoot check`");
+    }
     Ok(())
+}
+
+/// Returns the share of the samples that lie far from the calibration set of their package; none if
+/// it states no statistics, or embeddings are scaled after them.
+fn far(head: &Head, package: &Path) -> Result<Option<f32>, CommandError> {
+    let extractor = Extractor::open(package)?;
+    if extractor.id() != head.package_id() {
+        return Err(offshoot::Error::from(HeadError::OtherPackage).into());
+    }
+    let package = extractor.package();
+    let domain = package.domain().filter(|_| !package.manifest().extras.unit_length);
+    let known = domain.and_then(|domain| domain.embedding());
+    Ok(known.and_then(|known| known.share_far(head.samples().map(|(_, sample)| sample))))
 }
 
 /// Describes what the head reads of an embedding of several parts, with the reason.

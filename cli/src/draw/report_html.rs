@@ -10,7 +10,7 @@ pub mod evidence;
 mod noise_chart;
 
 use evidence::Evidence;
-use noise_chart::escape;
+pub(crate) use noise_chart::escape;
 
 /// Number of layers with a histogram.
 const HISTOGRAMS: usize = 8;

@@ -11,7 +11,7 @@ const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/sprout/sprou
 
 /// Images of two classes that differ in nothing but fine stripes, which the last layer of a network
 /// for photographs hardly sees, and the first layers do.
-fn striped(folder: &Path) {
+pub fn striped(folder: &Path) {
     for (class, period) in [("fine", 2usize), ("finer", 3)] {
         let place = folder.join(class);
         std::fs::create_dir_all(&place).unwrap();
