@@ -39,7 +39,7 @@ pub enum Section {
 
 impl Section {
     /// All sections, in file order.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Manifest,
         Self::Graph,
         Self::Weights,
