@@ -173,7 +173,7 @@ fn the_tail_of_the_formula_has_its_digest() {
 }
 
 /// First digits of SHA-256: of the formula's tail, and of an embedding of the tuned network.
-const DIGESTS: [&str; 2] = ["0000000000000000", "0000000000000000"];
+const DIGESTS: [&str; 2] = ["578e6786ba6ffc26", "de7ac81a9b067e69"];
 
 fn digest(bytes: &[u8]) -> String {
     use sha2::{Digest, Sha256};
