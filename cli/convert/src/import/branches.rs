@@ -46,7 +46,8 @@ impl Source {
         let typed = self.typed_at(&[name], &prepare).ok()?;
         let outlet = *typed.output_outlets().ok()?.first()?;
         let known = typed.outlet_fact(outlet).ok()?.konst.clone()?;
-        floats(&known)?.first().map(|&v| v != 0.0)
+        let truths = floats(&known).filter(|truths| truths.len() == 1)?;
+        Some(truths[0] != 0.0)
     }
 }
 
