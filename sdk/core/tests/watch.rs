@@ -68,6 +68,7 @@ fn each_fault_is_named_and_ends() {
         (Scene { warmth: 60.0, ..low }, Fault::Tinted),
         (Scene { warmth: -60.0, ..low }, Fault::Tinted),
         (Scene { contrast: 2.0, ..USUAL }, Fault::Flat),
+        (Scene { light: 20.0, ..USUAL }, Fault::Darker),
     ];
     for (scene, fault) in cases {
         let rng = &mut Random(7);
@@ -86,7 +87,7 @@ fn each_fault_is_named_and_ends() {
 /// alone is a fault.
 #[test]
 fn one_chart_alone_is_no_fault() {
-    for scene in [Scene { light: 40.0, ..USUAL }, Scene { similarity: 0.3, ..USUAL }] {
+    for scene in [Scene { light: 60.0, ..USUAL }, Scene { similarity: 0.3, ..USUAL }] {
         let rng = &mut Random(3);
         let mut watch = Watch::new();
         seen(&mut watch, USUAL, 200, rng);

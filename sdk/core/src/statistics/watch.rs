@@ -4,7 +4,8 @@
 //! image's statistics and of the similarity with what was taught. Their means and deviations are
 //! those of the first frames after a start or a change of the head. Things come and go before a
 //! camera, and move the averages too: so a fault is reported only if the similarity has fallen as
-//! well, except for an image that is nearly of one colour, which shows nothing at all.
+//! well, except for an image that is nearly of one colour, which shows nothing at all, and for one that
+//! has become dark.
 
 use super::appearance::{Appearance, Measure};
 
@@ -24,6 +25,9 @@ const BACK: f64 = 1.0;
 
 /// Contrast, 0 to 128, below which an image shows nothing.
 const FLAT: f64 = 8.0;
+
+/// Mean luma, 0 to 255, below which an image is dark whatever is before the camera.
+const DARK: f64 = 48.0;
 
 /// Number of the charts.
 const CHARTS: usize = 5;
@@ -181,10 +185,13 @@ impl Watch {
             return Some(Fault::Flat);
         }
         let limit = if self.fault.is_some() { BACK } else { OUT };
+        let light = self.distance(LIGHT);
+        if light < -limit && self.averages[LIGHT] < DARK {
+            return Some(Fault::Darker);
+        }
         if self.distance(SIMILARITY) > -limit {
             return None;
         }
-        let light = self.distance(LIGHT);
         let causes = [
             (-light, Fault::Darker),
             (light, Fault::Brighter),
