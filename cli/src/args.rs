@@ -10,6 +10,7 @@ use offshoot_convert::emit::prepack::parse_target;
 use offshoot_convert::input_size::parse_size;
 use offshoot_convert::ir::pooling::Pool;
 use offshoot_convert::preprocess::preset::Preset;
+use offshoot_core::sound::Design;
 use offshoot_dataset::Format;
 use offshoot_engine::Target;
 
@@ -193,6 +194,10 @@ pub struct ConvertArgs {
     /// samples are good.
     #[arg(long, value_name = "DIR")]
     pub calibrate: PathBuf,
+    /// Front end of a network for sound, whose input is a log-mel spectrogram; the calibration set
+    /// is then a folder of .wav files [default: known by the model's digest, or stated by it].
+    #[arg(long, value_name = "PRESET", value_parser = parse_sound)]
+    pub sound: Option<Design>,
     /// Maximum number of calibration samples.
     #[arg(long, value_name = "N", default_value_t = 128)]
     pub calibrate_limit: usize,
@@ -377,6 +382,11 @@ pub struct DemoArgs {
 fn parse_points(text: &str) -> Result<f64, String> {
     let points = text.parse().ok().filter(|p| (0.0..=100.0).contains(p));
     points.ok_or_else(|| "number from 0 to 100 required".to_string())
+}
+
+fn parse_sound(text: &str) -> Result<Design, String> {
+    let names = || Design::ALL.map(|design| design.name).join(", ");
+    Design::named(text).ok_or_else(|| format!("no such front end; there are {}", names()))
 }
 
 fn parse_triple(text: &str) -> Result<[f32; 3], String> {

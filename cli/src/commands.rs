@@ -18,6 +18,7 @@ mod doctor;
 mod embed;
 mod eval;
 mod eval_beside;
+mod events;
 mod export;
 mod finetune;
 mod inspect;

@@ -9,6 +9,7 @@ mod measure;
 mod options;
 mod package;
 mod parts;
+mod sound;
 mod text;
 
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ use measure::Measurement;
 use offshoot::Embedding;
 use offshoot_core::package::WriteError;
 pub use options::{Options, PartsOption};
+use sound::Front;
 use text::TextBackbone;
 use thiserror::Error;
 
@@ -67,6 +69,26 @@ pub enum ConvertError {
     NoText {
         /// Path of the model.
         path: PathBuf,
+    },
+    /// No clip of the calibration set has a sample.
+    #[error("{path}: no clip of the calibration set has a sample")]
+    NoSound {
+        /// Path of the model.
+        path: PathBuf,
+    },
+    /// The input of the model is no log-mel spectrogram of the preset.
+    #[error(
+        "{path}: an input of {found} (rows x columns x channels); --sound {preset} makes frames x {bands} x 1"
+    )]
+    SoundInput {
+        /// Path of the model.
+        path: PathBuf,
+        /// Shape of the input.
+        found: String,
+        /// Name of the preset.
+        preset: &'static str,
+        /// Number of bands of the preset.
+        bands: u16,
     },
     /// The embedding depends on the float rounding of the processor.
     #[error(
@@ -117,6 +139,12 @@ pub fn convert(
         match samples {
             Samples::Images(images) => {
                 let backbone = ImageBackbone::import(source, images, options, observer)?;
+                run(source, &backbone, options, observer)
+            }
+            Samples::Sounds(clips, design) => {
+                let imported = image::import(source, options)?;
+                let front = Front::new(source, &imported, design, clips)?;
+                let backbone = ImageBackbone::of_sound(source, imported, &front, options);
                 run(source, &backbone, options, observer)
             }
             Samples::Texts(texts, tokenizer) => {

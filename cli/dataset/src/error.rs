@@ -141,6 +141,20 @@ pub enum DataError {
         /// Path of the folder.
         path: PathBuf,
     },
+    /// No WAV file in the folder.
+    #[error("{path}: no .wav files in this folder or below it; the package takes sound")]
+    NoSounds {
+        /// Path of the folder.
+        path: PathBuf,
+    },
+    /// File is no WAV file, or is damaged.
+    #[error("{path}: {what}")]
+    Sound {
+        /// Path of the file.
+        path: PathBuf,
+        /// Description of the fault.
+        what: String,
+    },
     /// Class folder without images.
     #[error("{path}: the class folder holds no images; add some or remove it")]
     EmptyClass {

@@ -21,9 +21,9 @@ const UNREAD: [&str; 14] = [
 ];
 
 /// File extensions that are never images, so that their content is not examined.
-const OTHERS: [&str; 14] = [
-    "txt", "csv", "tsv", "json", "xml", "yaml", "yml", "md", "html", "npy", "npz", "zip", "gz",
-    "mat",
+const OTHERS: [&str; 15] = [
+    "wav", "txt", "csv", "tsv", "json", "xml", "yaml", "yml", "md", "html", "npy", "npz", "zip",
+    "gz", "mat",
 ];
 
 /// Maximum depth of subfolders.
@@ -71,23 +71,32 @@ pub(super) fn is_text(path: &Path) -> bool {
     path.extension().is_some_and(|e| e.eq_ignore_ascii_case("txt")) && path.is_file()
 }
 
+pub(super) fn is_sound(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e.eq_ignore_ascii_case("wav")) && path.is_file()
+}
+
 /// Kind of files to search for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub enum Wanted {
+    /// Images.
     Images,
+    /// Text files.
     Texts,
+    /// WAV files.
+    Sounds,
 }
 
 impl Wanted {
-    pub fn has(self, path: &Path) -> bool {
+    pub(super) fn has(self, path: &Path) -> bool {
         match self {
             Self::Images => is_image(path),
             Self::Texts => is_text(path),
+            Self::Sounds => is_sound(path),
         }
     }
 
     /// Returns true if a folder or one of its subfolders has such a file.
-    pub fn is_below(self, dir: &Path) -> bool {
+    pub(super) fn is_below(self, dir: &Path) -> bool {
         self.is_within(dir, DEPTH)
     }
 

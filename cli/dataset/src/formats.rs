@@ -8,4 +8,5 @@ pub(crate) mod mirflickr;
 pub(crate) mod open_images;
 pub(crate) mod text;
 pub(crate) mod voc;
+pub(crate) mod wav;
 pub(crate) mod yolo;

@@ -8,6 +8,7 @@ use formats::mirflickr;
 use formats::open_images;
 use formats::text;
 use formats::voc;
+use formats::wav;
 use formats::yolo;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -24,8 +25,8 @@ mod table;
 pub use boxes::Area;
 use boxes::Folders;
 pub use error::{At, DataError};
-pub use files::images;
-use files::{Wanted, below, entries, spread};
+pub use files::{Wanted, images};
+use files::{below, entries, spread};
 pub use formats::idx_cifar::Packed;
 pub use left_out::{Care, LeftOut, Reason};
 pub use sample::{Opener, Place, Sample, by_file};
@@ -60,13 +61,16 @@ pub enum Format {
     Wikitext,
     /// Text file (.txt), one text per line.
     Lines,
+    /// Folder of .wav files per class, or train/ and val/ with such folders; Speech Commands with
+    /// its lists.
+    Sounds,
 }
 
 impl Format {
     /// Detects the format of a folder; [`Format::Folder`] if no other is recognized.
     pub fn detect(dir: &Path) -> Self {
         type IsHere = fn(&Path) -> bool;
-        let here: [(IsHere, Self); 12] = [
+        let here: [(IsHere, Self); 13] = [
             (idx_cifar::is_idx, Self::Idx),
             (idx_cifar::is_cifar, Self::Cifar),
             (coco::is_here, Self::Coco),
@@ -79,6 +83,7 @@ impl Format {
             (text::is_wikitext, Self::Wikitext),
             (files::is_text, Self::Lines),
             (text::is_folder, Self::Texts),
+            (wav::is_folder, Self::Sounds),
         ];
         here.iter().find(|(is_here, _)| is_here(dir)).map_or(Self::Folder, |&(_, format)| format)
     }
@@ -148,6 +153,7 @@ impl Dataset {
             Format::Texts => text::folders(dir, care),
             Format::Squad => text::squad(dir).map(|named| named.with_care(care)),
             Format::Wikitext => text::wikitext(dir).map(|named| named.with_care(care)),
+            Format::Sounds => wav::folders(dir, care),
             Format::Lines => text::lines(dir).map(|named| named.with_care(care)),
         }?;
         named.tidy();
@@ -161,18 +167,17 @@ impl Dataset {
         Ok(data)
     }
 
-    /// Opens the selected images or texts with their classes; of a folder without classes, all of
-    /// them and no class.
+    /// Opens the selected samples with their classes; of a folder without classes, all files of the
+    /// wanted kind and no class.
     ///
     /// # Errors
     /// Fails like [`Dataset::open_as`], and if there are no samples of the wanted kind.
-    pub fn of_any(dir: &Path, selection: &Selection, takes_text: bool) -> Result<Self, DataError> {
+    pub fn of_any(dir: &Path, selection: &Selection, wanted: Wanted) -> Result<Self, DataError> {
         let no_classes = match Self::open_as(dir, selection) {
             Err(error @ DataError::NoClasses { .. }) if selection.classes.is_empty() => error,
             other => return other,
         };
         let mut left_out = LeftOut::new(selection.care);
-        let wanted = if takes_text { Wanted::Texts } else { Wanted::Images };
         let files = below(dir, wanted, &mut left_out)?;
         if files.is_empty() {
             return Err(no_classes);
@@ -409,6 +414,19 @@ pub fn texts_below(dir: &Path, left_out: &mut LeftOut) -> Result<Vec<Sample>, Da
     files_below(dir, left_out)
 }
 
+/// Returns up to `limit` WAV files of a folder and its subfolders, evenly spread over the sorted
+/// list.
+///
+/// # Errors
+/// Fails if a folder cannot be read, or there are no WAV files.
+pub fn sounds(dir: &Path, limit: usize, left_out: &mut LeftOut) -> Result<Vec<Sample>, DataError> {
+    let all = below(dir, Wanted::Sounds, left_out)?;
+    if all.is_empty() {
+        return Err(DataError::NoSounds { path: dir.to_path_buf() });
+    }
+    Ok(spread(&all, limit.max(1)).into_iter().map(Sample::of_file).collect())
+}
+
 /// Returns all .txt files of a folder and its subfolders, sorted.
 fn files_below(dir: &Path, left_out: &mut LeftOut) -> Result<Vec<Sample>, DataError> {
     let all = below(dir, Wanted::Texts, left_out)?;
@@ -539,10 +557,10 @@ mod tests {
         let dir = dir.path();
         touch(dir, "1.jpg", b"x");
         touch(dir, "2.webp", b"x");
-        let any = |takes_text| Dataset::of_any(dir, &Selection::default(), takes_text);
-        let set = any(false).unwrap();
+        let any = |wanted| Dataset::of_any(dir, &Selection::default(), wanted);
+        let set = any(Wanted::Images).unwrap();
         assert_eq!((set.classes.len(), set.train.len()), (0, 2));
-        assert!(any(true).is_err());
+        assert!(any(Wanted::Texts).is_err());
         refused(dir, &["2 files without a class"]);
     }
 

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use offshoot::Image;
 
 use crate::boxes::Area;
-use crate::files::is_text;
+use crate::files::{is_sound, is_text};
+use crate::formats::wav;
 use crate::left_out::Care;
 use crate::{DataError, Packed};
 
@@ -75,7 +76,25 @@ impl Sample {
                 // IMDb's texts contain line breaks of HTML.
                 Ok(String::from_utf8_lossy(&bytes).replace("<br />", "\n"))
             }
+            Place::File(path) if is_sound(path) => {
+                Err(DataError::OtherKind { name: self.name(), is: "sound", takes: "text" })
+            }
             _ => Err(DataError::OtherKind { name: self.name(), is: "an image", takes: "text" }),
+        }
+    }
+
+    /// Reads the sound of a WAV file: one channel of 16-bit samples at `rate`.
+    ///
+    /// # Errors
+    /// Fails if the file is no WAV file, is damaged, or is of another kind.
+    pub fn sound(&self, rate: u32) -> Result<Vec<i16>, DataError> {
+        match &self.place {
+            Place::File(path) if is_sound(path) => wav::read(path, rate),
+            _ => Err(DataError::OtherKind {
+                name: self.name(),
+                is: "not a .wav file",
+                takes: "sound",
+            }),
         }
     }
 
@@ -122,6 +141,9 @@ impl Opener {
     /// sample is a text.
     pub fn open(&mut self, sample: &Sample) -> Result<Image, DataError> {
         match &sample.place {
+            Place::File(path) if is_sound(path) => {
+                Err(DataError::OtherKind { name: sample.name(), is: "sound", takes: "images" })
+            }
             Place::File(path) if !is_text(path) => self.decode(path),
             Place::File(_) | Place::Text { .. } => {
                 Err(DataError::OtherKind { name: sample.name(), is: "text", takes: "images" })

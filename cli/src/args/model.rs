@@ -66,6 +66,7 @@ impl ConvertArgs {
             (self.bgr, "--bgr"),
             (self.squash, "--squash"),
             (self.target.is_some(), "--target"),
+            (self.sound.is_some(), "--sound"),
         ];
         self.backbone.of_other_kind(takes_text, &of_images)
     }

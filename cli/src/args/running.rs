@@ -129,9 +129,12 @@ pub struct PredictArgs {
     pub package: PathBuf,
     /// Head to classify with.
     pub head: PathBuf,
-    /// Images, or .txt files for a package that takes text.
+    /// Images, .txt files for a package that takes text, or .wav files for one that takes sound.
     #[arg(required = true)]
     pub images: Vec<PathBuf>,
+    /// Ask at least every SECONDS of a recording and print the events found, with their times.
+    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
+    pub every: Option<f64>,
     /// Heat map to write: regions of the image that support the prediction or oppose it (one image
     /// only).
     #[arg(long, value_name = "PNG")]
@@ -151,6 +154,12 @@ pub struct PredictArgs {
     /// Tuned tail.
     #[command(flatten)]
     pub tail: TailArgs,
+}
+
+/// Parses a time of 0.01 to 3600 seconds.
+fn parse_seconds(text: &str) -> Result<f64, String> {
+    let seconds = text.parse().ok().filter(|seconds| (0.01..=3600.0).contains(seconds));
+    seconds.ok_or_else(|| "needs a number of seconds, 0.01 to 3600".to_string())
 }
 
 /// Arguments of `eval`.

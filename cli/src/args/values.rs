@@ -66,6 +66,9 @@ values! {
         Wikitext,
         /// Text file (.txt), one text per line.
         Lines,
+        /// Folder of .wav files per class, or train/ and val/ with such folders; Speech Commands with its
+        /// lists.
+        Sounds,
     }
 }
 

@@ -101,10 +101,10 @@ fn evidence(
     let mut examples = Vec::new();
     for answers in Answers::chosen(&labels, classes.len(), &found.answers) {
         let sample = &samples[answers.sample];
-        let shown = if task.kind == "texts" {
-            Shown::Text(beginning(&sample.text()?))
-        } else {
-            Shown::Image(jpeg(&thumbnail(&opener.open(sample)?.into()))?)
+        let shown = match task.kind {
+            "texts" => Shown::Text(beginning(&sample.text()?)),
+            "sounds" => Shown::Text(sample.name()),
+            _ => Shown::Image(jpeg(&thumbnail(&opener.open(sample)?.into()))?),
         };
         examples.push(Example { answers, name: sample.name(), shown });
     }

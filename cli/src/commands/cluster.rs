@@ -2,7 +2,7 @@
 
 use csv_core::{WriteResult, Writer};
 use image::RgbImage;
-use offshoot_dataset::{Opener, Sample};
+use offshoot_dataset::{Opener, Sample, Wanted};
 
 use super::shared::{beginning, described, embed_all, has_ending, png, write_file};
 use crate::args::ClusterArgs;
@@ -14,10 +14,11 @@ use crate::learn::k_means::k_means;
 pub(super) fn run(args: &ClusterArgs) -> Result<(), CommandError> {
     let mut extractor = args.run.open(&args.package)?;
     let reader = Reader::of(&extractor)?;
-    let own = if reader.takes_text() { "clusters.csv" } else { "clusters.png" };
+    let has_images = reader.wanted() == Wanted::Images;
+    let own = if has_images { "clusters.png" } else { "clusters.csv" };
     let output = args.output.clone().unwrap_or_else(|| own.into());
     let is_csv = has_ending(&output, "csv");
-    if !is_csv && (reader.takes_text() || !has_ending(&output, "png")) {
+    if !is_csv && !(has_images && has_ending(&output, "png")) {
         let what = "-o must end in .csv, or for images in .png";
         return Err(CommandError::Form { path: output, what });
     }

@@ -9,14 +9,16 @@ use offshoot_convert::emit::prepack::{PackingError, pack};
 use offshoot_convert::import::Source;
 use offshoot_convert::pipeline::job::{ConvertJob, Samples};
 use offshoot_convert::pipeline::{Converted, Options};
+use offshoot_convert::preprocess::catalog::Catalog;
 use offshoot_convert::preprocess::preset::PreprocessOverrides;
 use offshoot_convert::report::verdict::Grade;
 use offshoot_convert::report::{Report, bytes};
-use offshoot_dataset::{DataError, LeftOut, Sample, unlabelled};
+use offshoot_core::sound::Design;
+use offshoot_dataset::{DataError, LeftOut, Sample, sounds, unlabelled};
 
 use super::progress::Progress;
 use super::retype::again;
-use super::shared::{check_kind, decoded, write_file};
+use super::shared::{check_kind, decoded, tell as tell_left_out, write_file};
 use super::{accuracy_gate, cuts};
 use crate::args::ConvertArgs;
 use crate::draw::report_html::evidence::Evidence;
@@ -37,6 +39,11 @@ pub(super) fn run(args: &ConvertArgs) -> Result<(), CommandError> {
         let (tokenizer, texts) = texts(args)?;
         let samples = Samples::Texts(&texts, &tokenizer);
         return go(args, start, &source, ConvertJob { samples, options });
+    }
+    if let Some(design) = front_end(args, &source) {
+        let clips = clips(args, design.rate)?;
+        let samples = Samples::Sounds(&clips, &design);
+        return go(args, start, &source, ConvertJob { samples, options: options(args) });
     }
     let images = load(args)?;
     let samples = Samples::Images(&images);
@@ -149,6 +156,30 @@ fn tell(args: &ConvertArgs, output: &Path, report: &Report, start: Instant) {
     if let Some(path) = &args.report {
         println!("  report         {}", path.display());
     }
+}
+
+/// Returns the front end of a network for sound: as asked, or that of the catalogue or the model.
+fn front_end(args: &ConvertArgs, source: &Source) -> Option<Design> {
+    let catalog = Catalog::built_in();
+    let known = catalog.by_digest(&source.sha256).and_then(|recipe| recipe.sound.as_deref());
+    let stated = || source.metadata("offshoot.sound");
+    args.sound.or_else(|| Design::named(known.or_else(stated)?))
+}
+
+/// Reads the calibration clips at a sampling rate.
+fn clips(args: &ConvertArgs, rate: u32) -> Result<Vec<Vec<i16>>, DataError> {
+    let mut left_out = LeftOut::new(args.care.into());
+    let files = sounds(&args.calibrate, args.calibrate_limit, &mut left_out)?;
+    let mut clips = Vec::new();
+    for file in &files {
+        match file.sound(rate) {
+            Ok(clip) => clips.push(clip),
+            Err(fault) => left_out.pass(fault)?,
+        }
+    }
+    tell_left_out(&args.calibrate, &left_out);
+    left_out.check_some(&args.calibrate, clips.len(), "sounds")?;
+    Ok(clips)
 }
 
 /// Loads and decodes the calibration images.

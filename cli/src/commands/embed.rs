@@ -4,7 +4,6 @@ use std::io::{self, Cursor, Write};
 
 use npyz::{AutoSerialize, DType, TypeStr, WriteOptions, WriterBuilder};
 use offshoot::Extractor;
-use offshoot_convert::calibrate::input::kind;
 use offshoot_dataset::{Dataset, LeftOut, Sample};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
@@ -13,7 +12,7 @@ use super::progress::Progress;
 use super::shared::{tell, write_file};
 use crate::args::EmbedArgs;
 use crate::error::CommandError;
-use crate::learn::embeddings::{EmbedError, Embeddings};
+use crate::learn::embeddings::{EmbedError, Embeddings, Reader};
 
 /// Extracts the embeddings of whole samples, or of the requested view.
 fn extract(
@@ -35,8 +34,8 @@ fn extract(
 /// -1 in a folder without classes), `split` (0 train, 1 val), `classes` and `files` (text).
 pub(super) fn run(args: &EmbedArgs) -> Result<(), CommandError> {
     let mut extractor = args.tail.open(args.run, &args.package)?;
-    let takes_text = extractor.token_limit().is_some();
-    let mut data = Dataset::of_any(&args.data, &args.selection.selection(), takes_text)?;
+    let reader = Reader::of(&extractor)?;
+    let mut data = Dataset::of_any(&args.data, &args.selection.selection(), reader.wanted())?;
     let bar = Progress::new(data.train.len() + data.val.len(), "embed");
     let Dataset { train, val, left_out, .. } = &mut data;
     let mut embeddings = extract(&mut extractor, train, args, left_out, &bar)?;
@@ -44,7 +43,7 @@ pub(super) fn run(args: &EmbedArgs) -> Result<(), CommandError> {
     bar.finish();
     tell(&args.data, &data.left_out);
     let samples: Vec<Sample> = data.train.iter().chain(&data.val).cloned().collect();
-    data.left_out.check_some(&args.data, samples.len(), kind(takes_text))?;
+    data.left_out.check_some(&args.data, samples.len(), reader.kind())?;
     embeddings.values.extend(tested.values);
     embeddings.labels.extend(tested.labels);
     if args.l2 {

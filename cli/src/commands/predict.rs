@@ -6,11 +6,12 @@ use offshoot::{Answer, ClassId, Embedding, Extractor, Head, Image};
 use offshoot_dataset::{Opener, Sample};
 use serde_json::{Map, Value, json};
 
+use super::events;
 use super::shared::{png, write_file};
 use crate::args::PredictArgs;
 use crate::draw::heatmap::{self, HeatMap};
 use crate::error::CommandError;
-use crate::learn::embeddings::{EmbedError, Reader};
+use crate::learn::embeddings::{EmbedError, Input, Reader};
 
 pub(super) fn run(args: &PredictArgs) -> Result<(), CommandError> {
     let mut extractor = args.tail.open(args.run, &args.package)?;
@@ -21,6 +22,11 @@ pub(super) fn run(args: &PredictArgs) -> Result<(), CommandError> {
     }
     head.fit()?;
     let reader = Reader::of(&extractor)?;
+    if args.every.is_some() && !matches!(reader, Reader::Sounds(_)) {
+        let takes = reader.kind();
+        let path = args.package.clone();
+        return Err(CommandError::OtherKind { path, takes, option: "--every" });
+    }
     let mut opener = Opener::new(args.care.into());
     let mut fault: Option<EmbedError> = None;
     for path in &args.images {
@@ -35,6 +41,11 @@ pub(super) fn run(args: &PredictArgs) -> Result<(), CommandError> {
                 continue;
             }
         };
+        if let (Some(every), Input::Sound(samples)) = (args.every, &input) {
+            let found = events::events(&mut extractor, &head, samples, every)?;
+            events::print(path, &found, args.json);
+            continue;
+        }
         let embedding = input.embed(&mut extractor)?;
         let seen = Seen::ask(&head, embedding)?;
         let why = seen.why.as_ref().zip(args.dimensions);

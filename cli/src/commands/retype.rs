@@ -18,6 +18,9 @@ pub(super) fn again(args: &ConvertArgs) -> String {
     let model = shell_path(&args.model);
     let mut command =
         format!("offshoot convert {model} --calibrate {}", shell_path(&args.calibrate));
+    if let Some(sound) = &args.sound {
+        command += &format!(" --sound {}", sound.name);
+    }
     if !args.cut.is_empty() {
         command += &format!(" --cut {}", shell_word(&args.cut.join(",")));
     }

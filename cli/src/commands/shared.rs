@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use offshoot::{Extractor, Image, View};
-use offshoot_convert::calibrate::input::kind;
+use offshoot_convert::calibrate::input::{kind, kind_of};
 use offshoot_dataset::{
-    Care, DataError, Dataset, LeftOut, Opener, Sample, Selection, images, texts_below,
+    Care, DataError, Dataset, LeftOut, Opener, Sample, Selection, Wanted, images, sounds,
+    texts_below,
 };
 
 use super::progress::Progress;
@@ -153,7 +154,7 @@ pub(super) fn embed_data(
     views: &[View],
 ) -> Result<Embedded, CommandError> {
     let mut data = Dataset::open_as(folder, selection)?;
-    let kind = kind(extractor.token_limit().is_some());
+    let kind = kind_of(&extractor.package());
     let bar = Progress::new(data.train.len() + data.val.len(), "embed");
     let Dataset { train, left_out, .. } = &mut data;
     let mut train = match views {
@@ -179,10 +180,12 @@ pub(super) fn embed_all(
     care: Care,
 ) -> Result<(Vec<Sample>, Embeddings), CommandError> {
     let mut left_out = LeftOut::new(care);
-    let mut samples: Vec<Sample> = if reader.takes_text() {
-        texts_below(folder, &mut left_out)?
-    } else {
-        images(folder, usize::MAX, &mut left_out)?.into_iter().map(Sample::of_file).collect()
+    let mut samples: Vec<Sample> = match reader.wanted() {
+        Wanted::Texts => texts_below(folder, &mut left_out)?,
+        Wanted::Sounds => sounds(folder, usize::MAX, &mut left_out)?,
+        Wanted::Images => {
+            images(folder, usize::MAX, &mut left_out)?.into_iter().map(Sample::of_file).collect()
+        }
     };
     let bar = Progress::new(samples.len(), "embed");
     let embeddings = Embeddings::extract(extractor, &mut samples, &mut left_out, || bar.step());

@@ -3,9 +3,8 @@
 use std::path::Path;
 
 use offshoot::{Embedding, Error, Extractor, Image, Stage, View};
-use offshoot_convert::calibrate::input::kind;
 use offshoot_convert::calibrate::tokenizer::{Tokenizer, TokenizerError};
-use offshoot_dataset::{DataError, LeftOut, Opener, Sample, by_file, keep};
+use offshoot_dataset::{DataError, LeftOut, Opener, Sample, Wanted, by_file, keep};
 use thiserror::Error;
 
 /// Reason why a sample has no embedding.
@@ -192,12 +191,10 @@ impl Embeddings {
 
 /// Rejects packages that take text: views exist for images only.
 fn images_only(extractor: &Extractor) -> Result<(), DataError> {
-    match extractor.token_limit() {
-        None => Ok(()),
-        Some(_) => {
-            Err(DataError::Views { name: extractor.package().manifest().source.to_string() })
-        }
+    if extractor.token_limit().is_none() && extractor.sound().is_none() {
+        return Ok(());
     }
+    Err(DataError::Views { name: extractor.package().manifest().source.to_string() })
 }
 
 fn of_image(extractor: &mut Extractor, image: &Image) -> Result<Vec<f32>, DataError> {
@@ -211,6 +208,8 @@ pub enum Input {
     Image(Image),
     /// Token ids of a text, truncated to the limit of the package.
     Tokens(Vec<u32>),
+    /// Samples of a clip, at the rate of the package.
+    Sound(Vec<i16>),
 }
 
 impl Input {
@@ -222,7 +221,8 @@ impl Input {
         self.embed_with_observer(extractor, |_| {})
     }
 
-    /// Returns the embedding like [`Input::embed`] and calls `observe` after each stage.
+    /// Returns the embedding like [`Input::embed`] and calls `observe` after each stage, but for a
+    /// clip, which is several windows.
     ///
     /// # Errors
     /// Fails like [`Input::embed`].
@@ -234,13 +234,21 @@ impl Input {
         match self {
             Self::Image(image) => extractor.embed_with_observer(&image.frame(), observe),
             Self::Tokens(ids) => extractor.embed_tokens_with_observer(ids, observe),
+            Self::Sound(samples) => extractor.embed_samples(samples),
         }
     }
 }
 
-/// Reader of samples for one package: as images, or as token ids by the package's tokenizer.
+/// Reader of samples for one package.
 #[derive(Debug)]
-pub struct Reader(Option<(Tokenizer, usize)>);
+pub enum Reader {
+    /// Images.
+    Images,
+    /// Texts, as token ids by the package's tokenizer, up to a number of them.
+    Texts(Box<Tokenizer>, usize),
+    /// Clips of sound, at a sampling rate in Hz.
+    Sounds(u32),
+}
 
 impl Reader {
     /// Creates the reader of a package.
@@ -250,28 +258,48 @@ impl Reader {
     pub fn of(extractor: &Extractor) -> Result<Self, EmbedError> {
         let package = extractor.package();
         let path = Path::new(package.manifest().source);
-        let text = package.text().map(|text| Tokenizer::parse(text.tokenizer, path));
-        Ok(Self(text.transpose()?.zip(extractor.token_limit())))
+        if let Some(sound) = package.sound() {
+            return Ok(Self::Sounds(sound.rate));
+        }
+        let Some((text, most)) = package.text().zip(extractor.token_limit()) else {
+            return Ok(Self::Images);
+        };
+        Ok(Self::Texts(Box::new(Tokenizer::parse(text.tokenizer, path)?), most))
     }
 
     /// Returns true if the package takes text.
     pub fn takes_text(&self) -> bool {
-        self.0.is_some()
+        matches!(self, Self::Texts(..))
+    }
+
+    /// Returns the kind of files that the package takes.
+    pub fn wanted(&self) -> Wanted {
+        match self {
+            Self::Images => Wanted::Images,
+            Self::Texts(..) => Wanted::Texts,
+            Self::Sounds(_) => Wanted::Sounds,
+        }
     }
 
     /// Returns the kind of samples, in words.
     pub fn kind(&self) -> &'static str {
-        kind(self.takes_text())
+        match self {
+            Self::Images => "images",
+            Self::Texts(..) => "texts",
+            Self::Sounds(_) => "sounds",
+        }
     }
 
     /// Reads a sample in the form the package takes.
     ///
     /// # Errors
-    /// Fails on an image that does not decode, a text without a token, or a sample of the other
-    /// kind.
+    /// Fails on an image that does not decode, a text without a token, a clip without sound, or a
+    /// sample of another kind.
     pub fn read(&self, sample: &Sample, opener: &mut Opener) -> Result<Input, EmbedError> {
-        let Some((tokenizer, most)) = &self.0 else {
-            return Ok(Input::Image(opener.open(sample)?));
+        let (tokenizer, most) = match self {
+            Self::Images => return Ok(Input::Image(opener.open(sample)?)),
+            Self::Sounds(rate) => return Ok(Input::Sound(sample.sound(*rate)?)),
+            Self::Texts(tokenizer, most) => (tokenizer, most),
         };
         let ids = tokenizer.encode(&sample.text()?, *most)?;
         if ids.is_empty() {

@@ -43,6 +43,7 @@ mod pull;
 mod quantizer;
 mod rendered;
 mod report_page;
+mod sound;
 mod teach;
 mod text;
 mod tokenizers;

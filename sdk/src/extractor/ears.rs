@@ -23,14 +23,17 @@ const LOUDER: u64 = 10;
 ///
 /// # fn microphone(_: &mut [i16]) -> usize { 0 }
 /// let mut extractor = Extractor::open("ears.offshoot")?;
-/// let head = Head::load("words.head", &extractor)?;
+/// let mut head = Head::load("words.head", &extractor)?;
+/// head.fit()?;
 /// let mut ears = Ears::new(&extractor)?;
 /// let mut buffer = [0; 1600];
 /// loop {
 ///     let count = microphone(&mut buffer);
 ///     let mut samples = &buffer[..count];
 ///     while let Some(embedding) = ears.push(&mut extractor, &mut samples)? {
-///         println!("{:?}", embedding.len());
+///         if let Some(class) = head.classify(embedding)?.known() {
+///             println!("{}", head.class_name(class).unwrap_or_default());
+///         }
 ///     }
 /// }
 /// # Ok::<(), Box<dyn std::error::Error>>(())

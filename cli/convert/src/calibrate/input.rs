@@ -1,6 +1,6 @@
 //! Input of a network: a normalized image, or the embedding rows of a text's tokens.
 
-use offshoot::{Embedding, Extractor};
+use offshoot::{Embedding, Extractor, Package};
 use offshoot_core::preprocess::Preprocess;
 use offshoot_core::tokens::{Tokens, TokensError};
 use offshoot_core::{Frame, Shape};
@@ -76,6 +76,11 @@ impl Input<'_> {
             Self::Text(..) => None,
         }
     }
+}
+
+/// Returns the name of the kind of samples that a package takes.
+pub fn kind_of(package: &Package<'_>) -> &'static str {
+    if package.sound().is_some() { "sounds" } else { kind(package.text().is_some()) }
 }
 
 /// Returns the name of the kind of samples.

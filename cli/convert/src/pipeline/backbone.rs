@@ -3,7 +3,8 @@
 use offshoot::Extractor;
 use offshoot_core::graph::{Blob, Element, TensorId};
 use offshoot_core::package::{
-    Extras, Golden, GoldenInput, GraphWriter, Manifest, PackageId, TokenIds, WriteError,
+    Extras, Golden, GoldenInput, GraphWriter, Manifest, PackageId, SampleBytes, TokenIds,
+    WriteError,
 };
 use offshoot_core::preprocess::Preprocess;
 
@@ -93,6 +94,8 @@ pub(super) enum GoldenSample {
     },
     /// Packed token ids.
     Tokens(Vec<[u8; 3]>),
+    /// Packed samples of a window of sound.
+    Samples(Vec<[u8; 2]>),
 }
 
 impl GoldenVector {
@@ -101,6 +104,7 @@ impl GoldenVector {
             GoldenSample::Frame { width, height, rgb } => {
                 GoldenInput::Frame { width: *width, height: *height, rgb }
             }
+            GoldenSample::Samples(window) => GoldenInput::Samples(SampleBytes::new(window)),
             GoldenSample::Tokens(ids) => GoldenInput::Tokens(TokenIds::new(ids)),
         };
         Golden { input, output: &self.output }

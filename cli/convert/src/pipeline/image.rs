@@ -4,13 +4,15 @@ use offshoot::{Extractor, Image};
 use offshoot_core::Frame;
 use offshoot_core::graph::{Blob, Element, TensorId};
 use offshoot_core::package::{
-    Extras, Golden, GraphWriter, Manifest, PackageId, WriteError, write_package,
+    Extras, Golden, GraphWriter, Manifest, PackageId, SampleBytes, WriteError, write_package,
+    write_sound_package,
 };
 use offshoot_core::preprocess::{Channels, Preprocess, Resize};
 
 use super::agreement::{IMPORT_TOLERANCE, relative_error};
 use super::backbone::{Backbone, GOLDENS, GoldenSample, GoldenVector};
 use super::parts::{self, Joined};
+use super::sound::Front;
 use super::{ConvertError, Options, PartsOption};
 use crate::calibrate::input::Input;
 use crate::calibrate::reference::{Prepared, Reference};
@@ -45,6 +47,8 @@ pub(super) struct ImageBackbone<'a> {
     unit_length: bool,
     /// Parts of the embedding.
     joined: Joined,
+    /// Front end of a network for sound.
+    front: Option<&'a Front>,
 }
 
 impl<'a> ImageBackbone<'a> {
@@ -76,7 +80,25 @@ impl<'a> ImageBackbone<'a> {
             }
             _ => Joined::default(),
         };
-        Ok(Self { source, imported, frames, chosen, outer, unit_length, joined })
+        Ok(Self { source, imported, frames, chosen, outer, unit_length, joined, front: None })
+    }
+
+    /// Takes an imported model for sound.
+    pub(super) fn of_sound(
+        source: &'a Source,
+        imported: Imported,
+        front: &'a Front,
+        options: &Options,
+    ) -> Self {
+        let mut chosen = front.chosen();
+        let outer = chosen.preprocess;
+        chosen.preprocess = imported.front.inner(&outer);
+        chosen.why.extend(imported.taken_in().map(|what| format!("; {what}")));
+        let unit_length = options.unit_length || imported.unit_length;
+        let frames = front.pictures.iter().map(Image::frame).collect();
+        let joined = Joined::default();
+        let front = Some(front);
+        Self { source, imported, frames, chosen, outer, unit_length, joined, front }
     }
 
     /// Returns the embedding of an image by the network in the model file.
@@ -95,7 +117,7 @@ impl<'a> ImageBackbone<'a> {
 }
 
 /// Imports a model, cut where the options, the catalogue or the model itself state.
-fn import(source: &Source, options: &Options) -> Result<Imported, ConvertError> {
+pub(super) fn import(source: &Source, options: &Options) -> Result<Imported, ConvertError> {
     let catalog = Catalog::built_in();
     let recipe = catalog.by_digest(&source.sha256);
     let known = recipe.and_then(|r| r.cut.as_deref());
@@ -173,11 +195,26 @@ impl Backbone for ImageBackbone<'_> {
     }
 
     fn id(&self, writer: &GraphWriter, output: TensorId) -> PackageId {
-        writer.id(&self.chosen.preprocess, output, &self.extras())
+        let preprocess = &self.chosen.preprocess;
+        match self.front {
+            Some(front) => {
+                writer.sound_id(&front.designed.sound(), preprocess, output, &self.extras())
+            }
+            None => writer.id(preprocess, output, &self.extras()),
+        }
     }
 
     fn goldens(&self, draft: &mut Extractor) -> Result<Vec<GoldenVector>, offshoot::Error> {
         let mut goldens = Vec::new();
+        if let Some(front) = self.front {
+            // A window of a second has 32 kB, so that one is enough.
+            for window in front.windows.iter().take(1) {
+                let output = draft.embed_window(window)?.bytes().collect();
+                let sample = GoldenSample::Samples(SampleBytes::pack(window));
+                goldens.push(GoldenVector { sample, output });
+            }
+            return Ok(goldens);
+        }
         for frame in self.frames.iter().take(GOLDENS) {
             let Some(image) = shrink(frame) else { continue };
             let output = draft.embed(&image.frame())?.bytes().collect();
@@ -197,7 +234,10 @@ impl Backbone for ImageBackbone<'_> {
         writer: &GraphWriter,
         goldens: &[Golden<'_>],
     ) -> Result<Vec<u8>, WriteError> {
-        write_package(manifest, writer, goldens)
+        match self.front {
+            Some(front) => write_sound_package(manifest, &front.designed.sound(), writer, goldens),
+            None => write_package(manifest, writer, goldens),
+        }
     }
 
     fn describe(&self, report: &mut Report) {

@@ -1,6 +1,7 @@
 //! Calibration set with options: the input of a conversion.
 
 use offshoot::Image;
+use offshoot_core::sound::Design;
 
 use super::{ConvertError, Converted, Options, convert};
 use crate::calibrate::tokenizer::Tokenizer;
@@ -15,6 +16,8 @@ use crate::progress::Observer;
 pub enum Samples<'a> {
     /// Images, for a network that takes images.
     Images(&'a [Image]),
+    /// Clips at the sampling rate of a front end, for a network that reads log-mel spectrograms.
+    Sounds(&'a [Vec<i16>], &'a Design),
     /// Texts with their tokenizer, for a network that takes text.
     Texts(&'a [String], &'a Tokenizer),
 }
@@ -82,6 +85,7 @@ impl ConvertJob<'_> {
     pub fn few(mut self, most: usize) -> Self {
         match &mut self.samples {
             Samples::Images(images) => *images = &images[..images.len().min(most)],
+            Samples::Sounds(clips, _) => *clips = &clips[..clips.len().min(most)],
             Samples::Texts(texts, _) => *texts = &texts[..texts.len().min(most)],
         }
         self
@@ -98,7 +102,7 @@ impl ConvertJob<'_> {
         own: &str,
     ) -> Result<(Vec<Candidate>, Vec<Candidate>), ImportError> {
         let model = quietly(|| match self.samples {
-            Samples::Images(_) => {
+            Samples::Images(_) | Samples::Sounds(..) => {
                 let names: Vec<&str> = own.split(',').collect();
                 Ok(source.import(&names, self.options.size, Pool::None)?.model)
             }
@@ -110,7 +114,7 @@ impl ConvertJob<'_> {
         let model = model.unwrap_or_else(|panic| Err(source.analyse(panic)))?;
         let all = candidates(&model, |layer| source.tensor_of(layer));
         let some = match self.samples {
-            Samples::Images(_) => last_of_each_shape(&all),
+            Samples::Images(_) | Samples::Sounds(..) => last_of_each_shape(&all),
             // All cut points of a text model have the same shape.
             Samples::Texts(..) => last_of_each_cost(&all),
         };

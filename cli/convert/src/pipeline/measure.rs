@@ -7,7 +7,7 @@ use offshoot_engine::{Isa, Plan, Slot};
 use super::ConvertError;
 use super::agreement::{COMPARED, relative_error};
 use crate::calibrate::cosine;
-use crate::calibrate::input::{Input, kind};
+use crate::calibrate::input::{Input, kind_of};
 use crate::emit::EmitError;
 use crate::import::Cut;
 use crate::parallel;
@@ -74,7 +74,7 @@ impl Comparison {
             arena: memory.arena,
             live_set: memory.live_set,
             package: bytes,
-            kind: kind(package.text().is_some()),
+            kind: kind_of(&package),
             images: samples,
             compared: self.cosines.len(),
             cosine_mean: self.cosines.iter().sum::<f64>() / self.cosines.len().max(1) as f64,

@@ -73,6 +73,10 @@ pub struct Recipe {
     pub squash: bool,
     /// Name of the tensor to cut at.
     pub cut: Option<String>,
+    /// Front end of a network for sound, a preset of `--sound`; `input` is then frames x bands.
+    pub sound: Option<String>,
+    /// What a network for sound tells apart: `speech` or `sounds`.
+    pub hears: Option<String>,
 }
 
 impl Recipe {
@@ -92,6 +96,7 @@ impl Recipe {
     /// Returns a short name of the normalization.
     pub fn normalization(&self) -> &'static str {
         match (self.preset, self.mean.or(self.std)) {
+            _ if self.sound.is_some() => "sound",
             (_, Some(_)) => "its own",
             (Some(preset), None) => preset.name(),
             (None, None) => "open",
