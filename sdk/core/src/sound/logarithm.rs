@@ -37,7 +37,7 @@ pub(super) fn log2(value: u128) -> i16 {
     let at = (mantissa >> 23) as usize & (STEPS - 1);
     let part = u64::from(mantissa & ((1 << 23) - 1));
     let [low, high] = [TABLE[at], TABLE[at + 1]];
-    let fraction = u64::from(low) + (u64::from(high - low) * part >> 23);
+    let fraction = u64::from(low) + ((u64::from(high - low) * part) >> 23);
     let whole = (u64::from(octave) << BITS) + fraction;
     ((whole + (1 << (BITS - 9))) >> (BITS - 8)) as i16
 }
