@@ -18,7 +18,8 @@ pub(super) fn run(args: &ClusterArgs) -> Result<(), CommandError> {
     let own = if has_images { "clusters.png" } else { "clusters.csv" };
     let output = args.output.clone().unwrap_or_else(|| own.into());
     let is_csv = has_ending(&output, "csv");
-    if !is_csv && !(has_images && has_ending(&output, "png")) {
+    let is_png = has_images && has_ending(&output, "png");
+    if !is_csv && !is_png {
         let what = "-o must end in .csv, or for images in .png";
         return Err(CommandError::Form { path: output, what });
     }

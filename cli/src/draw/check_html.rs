@@ -99,5 +99,5 @@ fn curve(page: &mut String, checkup: &Checkup) {
             doubled.shots, doubled.accuracy, doubled.error
         );
     }
-    let _ = write!(page, "</table>\n");
+    let _ = writeln!(page, "</table>");
 }

@@ -273,7 +273,7 @@ fn corners_have_finite_bytes() {
     let need = design.build().sound().window(76);
     let one = |at: usize| (0..need).map(|i| if i == at { i16::MIN } else { 0 }).collect();
     let square = |half: usize| {
-        (0..need).map(|i| if i / half % 2 == 0 { i16::MAX } else { i16::MIN }).collect()
+        (0..need).map(|i| if (i / half).is_multiple_of(2) { i16::MAX } else { i16::MIN }).collect()
     };
     let sounds: [Vec<i16>; 6] = [
         vec![0; need],

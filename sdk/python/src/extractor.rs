@@ -129,7 +129,6 @@ impl Extractor {
     #[pyo3(signature = (
         package, *, threads=1, isa=None, row_fusion=true, pin=false, reproducible=false, tail=None
     ))]
-    #[expect(clippy::too_many_arguments, reason = "keywords of Python")]
     fn new(
         package: &Bound<'_, PyAny>,
         threads: i64,

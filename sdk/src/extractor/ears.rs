@@ -283,7 +283,7 @@ impl<'s> Windows<'s> {
     }
 
     fn pieces(&self) -> impl Iterator<Item = &'s [i16]> + use<'s> {
-        let [before, behind] = self.rims.map(|count| zeros(count));
+        let [before, behind] = self.rims.map(zeros);
         before.chain([self.samples]).chain(behind)
     }
 

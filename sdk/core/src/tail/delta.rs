@@ -163,7 +163,7 @@ impl<'a> Delta<'a> {
             // What the other parts leave.
             sizes.layer = found - sizes.len().filter(|len| *len <= found).unwrap_or(found);
         }
-        let is_whole = sizes.channels > 0 && sizes.layer % sizes.channels == 0;
+        let is_whole = sizes.channels > 0 && sizes.layer.is_multiple_of(sizes.channels);
         let has_layer = sizes.layer / sizes.channels.max(1) > 4;
         if !is_whole || has_layer != (what == Tuned::All) {
             return Err(DeltaError::Malformed { what: "its parts do not fill the file" });

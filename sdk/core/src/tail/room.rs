@@ -276,9 +276,9 @@ mod tests {
             for inputs in [1, 300] {
                 let layout = TailLayout { inputs, keeps_products: false, ..layout };
                 let mut memory = vec![0; layout.words().unwrap()];
-                let mut room = layout.carve(&mut memory);
+                let room = layout.carve(&mut memory);
                 assert_eq!((room.head.len() > head, room.mantissas.len()), (inputs > 1, 12));
-                let weights = layout.carve_weights(&mut room.head);
+                let weights = layout.carve_weights(room.head);
                 assert_eq!(weights.value.len(), 12 * inputs as usize);
             }
         }

@@ -105,11 +105,11 @@ impl Tail<'_> {
     }
 
     /// Moves all weights by the gradient of the batch; `square` is its running mean square.
-    pub(super) fn descend_weights<'m>(
+    pub(super) fn descend_weights(
         &self,
         pace: &Pace,
         square: &mut f32,
-        maps: &[&'m [i8]; BATCH as usize],
+        maps: &[&[i8]; BATCH as usize],
         weights: &mut Weights<'_>,
     ) {
         let inputs = self.conv.fan_in();

@@ -9,7 +9,7 @@ use super::stored_numbers::Numbers;
 use crate::import::check::Refused;
 
 /// Largest number of weights of a tensor: the limit of a package's feature map.
-const WEIGHTS: usize = offshoot_core::limits::ELEMENTS as usize;
+const WEIGHTS: usize = offshoot_core::limits::ELEMENTS;
 
 /// Scale and zero point of stored numbers: one, one for each place of an axis, or one for each
 /// block along it.
