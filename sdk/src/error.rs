@@ -91,6 +91,9 @@ pub enum ErrorKind {
         /// Precision of the package.
         precision: &'static str,
     },
+    /// The package takes sound, and this program was built without it.
+    #[error("the package takes sound; this program was built without the `sound` feature")]
+    NeedsSound,
     /// An image does not decode.
     #[cfg(feature = "image")]
     #[error("not an image that can be decoded: {0}")]

@@ -1,4 +1,5 @@
 //! Packages that take sound, through the facade: windows, streams, clips.
+#![cfg(feature = "sound")]
 
 use offshoot::{Ears, ErrorKind, Extractor, Level, SoundError};
 use offshoot_core::graph::Window;

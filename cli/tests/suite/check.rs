@@ -11,6 +11,8 @@ use crate::common::{images, ok, refused};
 use crate::parts::striped;
 
 const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/sprout/sprout.onnx");
+/// Contrast of stripes that the embedding of a network for photographs hardly sees.
+const FAINT: usize = 4;
 const OBJECTS: [Object; 3] = [Object::Mug, Object::Plant, Object::Key];
 
 /// Images of the simulated camera with less light, at another size.
@@ -44,7 +46,7 @@ fn foreign_images_are_told_and_parts_advised_where_they_help() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path();
     images(&dir.join("data"), &OBJECTS, 12);
-    striped(&dir.join("stripes"));
+    striped(&dir.join("stripes"), FAINT);
     dim(&dir.join("dark"), 0.05, 120);
     dim(&dir.join("small"), 1.0, 24);
     ok(dir, &["convert", MODEL, "--calibrate", "data", "-o", "a.offshoot"]);
@@ -57,10 +59,13 @@ fn foreign_images_are_told_and_parts_advised_where_they_help() {
 
     let own = checked(dir, &["a.offshoot", "data", "--quick"]);
     let far = checked(dir, &["a.offshoot", "stripes", "--quick"]);
-    let last = |found: &Value| found["distances"].as_array().unwrap().last().unwrap().clone();
-    let percentile = |found: &Value| last(found)["percentile"].as_f64().unwrap();
-    assert!(percentile(&own) < 80.0, "{own:#}");
-    assert!(percentile(&far) > 99.0, "{far:#}");
+    // Foreign images may well be near at the embedding, which hardly sees them.
+    let farthest = |found: &Value| -> f64 {
+        let all = found["distances"].as_array().unwrap().iter();
+        all.map(|depth| depth["percentile"].as_f64().unwrap()).fold(0.0, f64::max)
+    };
+    assert!(farthest(&own) < 80.0, "{own:#}");
+    assert!(farthest(&far) > 99.0, "{far:#}");
     assert!(own["images"].as_array().unwrap().is_empty(), "{own:#}");
     assert!(advised(&far, "parts") && !advised(&own, "parts"), "{far:#}\n{own:#}");
 
@@ -103,7 +108,7 @@ fn a_package_without_statistics_says_so_and_takes_known_images() {
 fn eval_shows_frozen_parts_and_tuned() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path();
-    striped(&dir.join("data"));
+    striped(&dir.join("data"), FAINT);
     ok(dir, &["convert", MODEL, "--calibrate", "data", "-o", "a.offshoot"]);
     ok(dir, &["convert", MODEL, "--calibrate", "data", "--parts", "auto", "-o", "p.offshoot"]);
     let words = ["eval", "a.offshoot", "data", "--shots", "6", "--draws", "3"];

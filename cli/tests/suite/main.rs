@@ -46,5 +46,6 @@ mod report_page;
 mod sound;
 mod teach;
 mod text;
+mod text_parts;
 mod tokenizers;
 mod web;

@@ -9,16 +9,19 @@ use crate::common::{ok, refused};
 
 const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/sprout/sprout.onnx");
 
+/// Contrast of stripes that are seen clearly.
+const CONTRAST: usize = 60;
+
 /// Images of two classes that differ in nothing but fine stripes, which the last layer of a network
 /// for photographs hardly sees, and the first layers do.
-pub fn striped(folder: &Path) {
+pub fn striped(folder: &Path, contrast: usize) {
     for (class, period) in [("fine", 2usize), ("finer", 3)] {
         let place = folder.join(class);
         std::fs::create_dir_all(&place).unwrap();
         for i in 0..12usize {
             let mut image = image::RgbImage::new(96, 96);
             for (x, y, pixel) in image.enumerate_pixels_mut() {
-                let stripe = (x as usize + i) / period % 2 * 60;
+                let stripe = (x as usize + i) / period % 2 * contrast;
                 let shade = (x as usize * (i % 5) + y as usize * (i % 3)) / 4 % 100;
                 let value = (60 + stripe + shade) as u8;
                 *pixel = image::Rgb([value, value / (1 + i as u8 % 2), value]);
@@ -30,7 +33,7 @@ pub fn striped(folder: &Path) {
 
 fn converted(parts: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
-    striped(&folder.path().join("data"));
+    striped(&folder.path().join("data"), CONTRAST);
     ok(
         folder.path(),
         &["convert", MODEL, "--calibrate", "data", "--parts", parts, "-o", "parts.offshoot"],
@@ -85,7 +88,7 @@ fn a_head_reads_all_parts_where_the_last_does_not_tell() {
 #[test]
 fn parts_can_be_named_and_kept_in_float() {
     let folder = tempfile::tempdir().unwrap();
-    striped(&folder.path().join("data"));
+    striped(&folder.path().join("data"), CONTRAST);
     ok(
         folder.path(),
         &[
@@ -120,7 +123,7 @@ fn parts_can_be_named_and_kept_in_float() {
 #[test]
 fn a_part_that_does_not_exist_is_named() {
     let folder = tempfile::tempdir().unwrap();
-    striped(&folder.path().join("data"));
+    striped(&folder.path().join("data"), CONTRAST);
     refused(
         folder.path(),
         &["convert", MODEL, "--calibrate", "data", "--parts", "block99_point"],

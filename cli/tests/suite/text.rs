@@ -16,13 +16,13 @@ use tract_onnx::pb::{
     TensorShapeProto, TypeProto, ValueInfoProto, type_proto,
 };
 
-const WORDS: [&str; 24] = [
+pub(crate) const WORDS: [&str; 24] = [
     "[PAD]", "[UNK]", "[CLS]", "[SEP]", ".", "a", "the", "film", "story", "was", "is", "it",
     "good", "great", "fine", "lovely", "superb", "bad", "awful", "dull", "poor", "weak", "and",
     "very",
 ];
 
-const WIDTH: i64 = 16;
+pub(crate) const WIDTH: i64 = 16;
 
 /// An input of whole numbers, its length open.
 fn input(name: &str) -> ValueInfoProto {
@@ -34,7 +34,12 @@ fn input(name: &str) -> ValueInfoProto {
     ValueInfoProto { name: name.to_string(), r#type: Some(r#type), ..ValueInfoProto::default() }
 }
 
-fn node(op: &str, name: &str, inputs: &[&str], attribute: Option<AttributeProto>) -> NodeProto {
+pub(crate) fn node(
+    op: &str,
+    name: &str,
+    inputs: &[&str],
+    attribute: Option<AttributeProto>,
+) -> NodeProto {
     NodeProto {
         op_type: op.to_string(),
         name: name.to_string(),
@@ -75,7 +80,7 @@ fn model() -> Vec<u8> {
     encoded(graph(WORDS.len() as i64))
 }
 
-fn graph(vocabulary: i64) -> GraphProto {
+pub(crate) fn graph(vocabulary: i64) -> GraphProto {
     let spread = |i: i64| ((i * 7919 % 1009) as f32 - 504.0) / 504.0;
     // As in a trained table, words of one kind have something in common.
     let row = |i: i64| match (i / WIDTH, i % WIDTH) {
@@ -149,7 +154,7 @@ fn roberta(vocabulary: i64) -> Vec<u8> {
     encoded(graph)
 }
 
-fn encoded(graph: GraphProto) -> Vec<u8> {
+pub(crate) fn encoded(graph: GraphProto) -> Vec<u8> {
     let model = ModelProto {
         ir_version: 7,
         opset_import: vec![OperatorSetIdProto { domain: String::new(), version: 13 }],
@@ -160,7 +165,7 @@ fn encoded(graph: GraphProto) -> Vec<u8> {
 }
 
 /// The model, its vocabulary, and reviews as IMDb's archive has them.
-fn prepare(dir: &Path) {
+pub(crate) fn prepare(dir: &Path) {
     std::fs::write(dir.join("model.onnx"), model()).unwrap();
     std::fs::write(dir.join("vocab.txt"), WORDS.join("\n")).unwrap();
     let good = &WORDS[12..17];
@@ -180,7 +185,7 @@ fn prepare(dir: &Path) {
     }
 }
 
-const CONVERT: [&str; 8] = [
+pub(crate) const CONVERT: [&str; 8] = [
     "convert",
     "model.onnx",
     "--tokenizer",
@@ -312,60 +317,6 @@ fn padding_is_not_read() {
     // A token alone is the first, the last and the mean.
     let alone = embed("8", "avg", &one);
     assert!(near(&alone, &embed("8", "first", &one)) && near(&alone, &embed("8", "last", &one)));
-}
-
-/// Four more layers of the model, each as wide as the first.
-fn deep() -> Vec<u8> {
-    let mut graph = graph(WORDS.len() as i64);
-    let mut before = "last_hidden_state".to_string();
-    for layer in 0..4 {
-        let [dense, skip, hidden] =
-            ["dense", "skip", "hidden"].map(|name| format!("{name}_{layer}"));
-        graph.node.extend([
-            node("MatMul", &dense, &[&before, "w"], None),
-            node("Add", &skip, &[&dense, &before], None),
-            node("Tanh", &hidden, &[&skip], None),
-        ]);
-        before = hidden;
-    }
-    graph.output[0].name = before;
-    encoded(graph)
-}
-
-#[test]
-fn layers_of_a_language_backbone_are_parts() {
-    let dir = tempfile::tempdir().unwrap();
-    let dir = dir.path();
-    prepare(dir);
-    std::fs::write(dir.join("model.onnx"), deep()).unwrap();
-    let convert = |name: &str, more: &[&str]| {
-        ok(dir, &[&CONVERT[..], &["-o", name], more].concat());
-        ok(dir, &["verify", name]);
-        Extractor::open(dir.join(name)).unwrap()
-    };
-    let width = WIDTH as usize;
-    let text = [2, 12, 3];
-    for precision in ["int8", "f32"] {
-        let mut alone = convert("alone.offshoot", &["--precision", precision]);
-        let mut all = convert("all.offshoot", &["--precision", precision, "--parts", "auto"]);
-        assert_eq!((all.parts().dim(), all.parts().last()), (4 * width, width));
-        let last: Vec<f32> = alone.embed_tokens(&text).unwrap().iter().collect();
-        let cosine = {
-            let joined = all.embed_tokens(&text).unwrap().last(width);
-            joined.cosine(&offshoot::Embedding::Float(&last)).unwrap().get()
-        };
-        assert!(cosine > 0.99, "{precision}: {cosine}");
-    }
-    let named = convert("named.offshoot", &["--parts", "sum,hidden_1", "--pool", "first"]);
-    assert_eq!(named.parts().dim(), 3 * width);
-    ok(dir, &["train", "all.offshoot", "reviews/train", "-o", "all.head"]);
-    let said: serde_json::Value =
-        serde_json::from_str(&ok(dir, &["report", "all.head", "--json"])).unwrap();
-    assert_eq!(said["parts"]["last"], width);
-    let bench = ["bench", "all.offshoot", "--runs", "1", "--compare", "model.onnx", "--json"];
-    let bench: serde_json::Value = serde_json::from_str(&ok(dir, &bench)).unwrap();
-    assert!(bench["compare"]["cosine"].as_f64().unwrap() > 0.99, "{bench}");
-    refused(dir, &[&CONVERT[..], &["--parts", "hiden_1"]].concat(), &["hiden_1"]);
 }
 
 /// Runs onnxruntime on a text, if Python has it (`OFFSHOOT_PYTHON` names another Python).

@@ -125,7 +125,7 @@ impl Fault {
 fn of_kind(kind: &ErrorKind) -> Status {
     match kind {
         ErrorKind::Io(_) => Status::Io,
-        ErrorKind::Package(_) => Status::Package,
+        ErrorKind::Package(_) | ErrorKind::NeedsSound => Status::Package,
         ErrorKind::Plan(_) | ErrorKind::Run(_) | ErrorKind::Preprocess(_) => Status::Run,
         #[cfg(feature = "tract")]
         ErrorKind::Tract(_) => Status::Run,

@@ -89,7 +89,7 @@ pub enum OpenError {
 ///
 /// // On a device: `include_bytes!`, and statics.
 /// let package = std::fs::read("../tests/tiny.offshoot")?;
-/// let mut layers = Layers::<16>::new();
+/// let mut layers = Layers::<19>::new();
 /// let mut arena = Arena::<16384>::new();
 /// let mut extractor = Extractor::new(&package, &mut layers, &mut arena)?;
 /// let embedding = extractor.embed(&Frame::rgb(8, 8, &[128; 192])?);

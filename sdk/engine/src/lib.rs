@@ -30,7 +30,6 @@ mod kernels;
 mod ops;
 mod pack;
 mod plan;
-mod steps;
 mod target;
 
 #[cfg(feature = "std")]
@@ -42,6 +41,6 @@ pub use isa::Isa;
 pub use kernels::team::Team;
 pub use plan::slots::Slot;
 pub use plan::step::{Step, Value};
+pub use plan::steps::Steps;
 pub use plan::{Config, Plan, Segment};
-pub use steps::Steps;
 pub use target::Target;

@@ -6,6 +6,7 @@ pub(crate) mod requant_path;
 mod row_fusion;
 pub(crate) mod slots;
 pub(crate) mod step;
+pub(crate) mod steps;
 
 use core::num::NonZeroU8;
 use core::ops::Range;
@@ -15,13 +16,13 @@ use offshoot_core::graph::{Affine, Clamp, Graph, Int8Op, Node, Op, TensorId};
 use placement::place;
 use slots::Slot;
 use step::{Span, Step, StepOp, Value, together};
+use steps::Steps;
 
 use crate::dispatch;
 use crate::error::{PlanError, RunError};
 use crate::isa::Isa;
 use crate::kernels::arena::Arena;
 use crate::kernels::run::{Memory, Part, Share};
-use crate::steps::Steps;
 use crate::target::Target;
 
 /// Instruction set, threads and row fusion of a plan.

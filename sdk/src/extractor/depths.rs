@@ -130,7 +130,7 @@ impl Depths {
     }
 
     /// Returns the depths in the order of the network; the embedding is the last.
-    #[must_use] 
+    #[must_use]
     pub fn all(&self) -> impl ExactSizeIterator<Item = &Depth> {
         self.taps.iter()
     }

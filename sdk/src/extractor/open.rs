@@ -126,6 +126,9 @@ impl Extractor {
 
     fn build(bytes: Bytes, options: &Options) -> Result<Self, ErrorKind> {
         let package = Package::open(&bytes)?;
+        if !cfg!(feature = "sound") && package.sound().is_some() {
+            return Err(ErrorKind::NeedsSound);
+        }
         let graph = package.graph();
         let backend = match package.manifest().precision {
             Precision::Int8 => engine(&bytes, &package, options)?,

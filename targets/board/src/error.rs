@@ -111,6 +111,7 @@ fn next(kind: &ErrorKind) -> &'static str {
         ErrorKind::NeedsTract { .. } => {
             "convert to int8, or build this program with targets/build.sh --features tract"
         }
+        ErrorKind::NeedsSound => "build this program without --small",
         ErrorKind::Image(_) => concat!("use a ", crate::args::formats!(), " file"),
         ErrorKind::CutShort { .. } => {
             concat!("use a ", crate::args::formats!(), " file that is complete")

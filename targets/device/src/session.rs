@@ -23,11 +23,11 @@ use by_name::Done;
 use details::{Details, Times};
 use limits::{GOAL, MOST_CLASSES, PLACES, limits};
 use offshoot::{Answer, Error, Extractor, Head, HeadKind, NOTHING, WhenFull};
-use offshoot_core::head::{AskError, check_name};
+use offshoot_core::head::AskError;
 use offshoot_core::statistics::Watch;
 use offshoot_view::{Image, State};
 use persistence::{Memory, MemoryError};
-use places::{EMPTY, class_at, lines, ordinary, placed, shown_at};
+use places::{EMPTY, lines, ordinary, placed, shown_at};
 use smoothing::Smooth;
 use tuning::{Kept, Tune};
 
@@ -400,36 +400,6 @@ impl Session {
         (self.mode, self.left) = (Mode::Lesson(class), LINGER);
     }
 
-    fn rename(&mut self, class: usize, name: &str) {
-        let Some(old) = self.settings.names.get(class).filter(|_| class != EMPTY).cloned() else {
-            return;
-        };
-        if let Err(error) = check_name(name) {
-            return self.say(format_args!("{error}"));
-        }
-        if let Some(other) =
-            self.settings.names.iter().position(|n| n == name).filter(|at| *at != class)
-        {
-            return match other {
-                EMPTY => self.say(format_args!("{NOTHING} is the name of the empty scene")),
-                _ => self.say(format_args!("{name} is class {} already", other + 1)),
-            };
-        }
-        if let Some(id) = class_at(&self.head, class) {
-            let renamed = self.head.rename_class(id, name).map_err(|error| error.to_string());
-            let kept = renamed.and_then(|()| self.save().map_err(|error| error.to_string()));
-            if let Err(error) = kept {
-                // Valid, because it was the name before.
-                let _ = self.head.rename_class(id, &old);
-                return self.say(format_args!("not renamed: {error}"));
-            }
-        }
-        self.settings.names[class] = name.to_string();
-        // Its names would be the old ones.
-        self.forgotten = None;
-        self.named = self.named.max(class + 1);
-    }
-
     fn say(&mut self, what: std::fmt::Arguments<'_>) {
         self.is_asked = false;
         say(&mut self.text, what);
@@ -484,6 +454,7 @@ impl Session {
             hint: &self.hint,
         };
         screen.show(&moment)?;
+        let fault = self.fault();
         screen.explain(
             &moment,
             &mut Details {
@@ -495,7 +466,7 @@ impl Session {
                 has_lost: self.memory.as_ref().is_some_and(Memory::has_lost),
                 tuning: self.tune.as_ref().and_then(Tune::progress),
                 is_tuned: self.tune.as_ref().is_some_and(|tune| tune.tail.is_some()),
-                fault: self.watch.fault(),
+                fault,
             },
         );
         Ok(())

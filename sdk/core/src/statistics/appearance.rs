@@ -172,7 +172,8 @@ mod tests {
     use super::*;
 
     fn stripes(width: usize, period: usize) -> Vec<u8> {
-        let line = (0..width).flat_map(|x| [if (x / period).is_multiple_of(2) { 40 } else { 200 }; RGB]);
+        let line =
+            (0..width).flat_map(|x| [if (x / period).is_multiple_of(2) { 40 } else { 200 }; RGB]);
         line.collect::<Vec<u8>>().repeat(width)
     }
 

@@ -26,6 +26,9 @@ const BACK: f64 = 1.0;
 /// Contrast, 0 to 128, below which an image shows nothing.
 const FLAT: f64 = 8.0;
 
+/// Number of frames before an image of one colour counts as a fault.
+const LASTING: u32 = 32;
+
 /// Mean luma, 0 to 255, below which an image is dark whatever is before the camera.
 const DARK: f64 = 48.0;
 
@@ -87,7 +90,7 @@ impl core::fmt::Display for Fault {
 ///
 /// let mut watch = Watch::new();
 /// let dark = Appearance::of(2, &[7; 12], 1).unwrap();
-/// let faults = (0..20).map(|_| watch.see(&dark, None));
+/// let faults = (0..40).map(|_| watch.see(&dark, None));
 /// assert_eq!(faults.last(), Some(Some(Fault::Flat)));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -181,7 +184,8 @@ impl Watch {
     }
 
     fn judge(&self) -> Option<Fault> {
-        if self.contrast.is_some_and(|contrast| contrast < FLAT) {
+        let lasts = self.frames[CONTRAST] >= LASTING;
+        if lasts && self.contrast.is_some_and(|contrast| contrast < FLAT) {
             return Some(Fault::Flat);
         }
         let limit = if self.fault.is_some() { BACK } else { OUT };

@@ -5,6 +5,8 @@ pub(crate) mod armv7;
 #[cfg(arm_dsp)]
 pub(crate) mod dsp;
 #[cfg(arm_dsp)]
+mod dsp_common;
+#[cfg(arm_dsp)]
 mod dsp_depthwise;
 #[cfg(arm_dsp)]
 mod dsp_tile;

@@ -17,8 +17,8 @@ use super::turns::{STEPS, Size, Taken, Turns};
 use crate::dispatch;
 use crate::error::RunError;
 use crate::plan::step::{Step, together};
+use crate::plan::steps::Steps;
 use crate::plan::{Config, Plan};
-use crate::steps::Steps;
 
 /// Polls of a flag before a thread yields: some microseconds.
 const SPINS: u32 = 4000;

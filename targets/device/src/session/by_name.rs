@@ -17,6 +17,37 @@ pub(super) enum Done {
 }
 
 impl Session {
+    /// Renames a class; refuses a name that another one has.
+    pub(super) fn rename(&mut self, class: usize, name: &str) {
+        let Some(old) = self.settings.names.get(class).filter(|_| class != EMPTY).cloned() else {
+            return;
+        };
+        if let Err(error) = check_name(name) {
+            return self.say(format_args!("{error}"));
+        }
+        if let Some(other) =
+            self.settings.names.iter().position(|n| n == name).filter(|at| *at != class)
+        {
+            return match other {
+                EMPTY => self.say(format_args!("{NOTHING} is the name of the empty scene")),
+                _ => self.say(format_args!("{name} is class {} already", other + 1)),
+            };
+        }
+        if let Some(id) = class_at(&self.head, class) {
+            let renamed = self.head.rename_class(id, name).map_err(|error| error.to_string());
+            let kept = renamed.and_then(|()| self.save().map_err(|error| error.to_string()));
+            if let Err(error) = kept {
+                // Valid, because it was the name before.
+                let _ = self.head.rename_class(id, &old);
+                return self.say(format_args!("not renamed: {error}"));
+            }
+        }
+        self.settings.names[class] = name.to_string();
+        // Its names would be the old ones.
+        self.forgotten = None;
+        self.named = self.named.max(class + 1);
+    }
+
     /// Passes the outcome of the last action on to the buttons, if it has one.
     pub(super) fn pass_on(&mut self, buttons: &mut dyn Buttons) {
         let Some(outcome) = self.outcome.take() else { return };

@@ -50,8 +50,8 @@ impl Session {
                     broken => write!(self.hint, ", {broken} broken"),
                 })
             }
-            _ if self.watch.fault().is_some() => {
-                self.hint.write_str(self.watch.fault().map_or("", watching::hint))
+            _ if self.fault().is_some() => {
+                self.hint.write_str(self.fault().map_or("", watching::hint))
             }
             _ if self.tune.as_ref().is_some_and(|tune| tune.progress().is_some()) => {
                 let progress = self.tune.as_ref().and_then(Tune::progress);

@@ -2,6 +2,8 @@
 
 use offshoot_core::statistics::{Appearance, Fault, Watch};
 
+use super::Session;
+use super::places::EMPTY;
 use crate::camera::frame_buffer::CapturedFrame;
 
 /// Number of pixels along the longer side of a frame that are looked at.
@@ -12,6 +14,18 @@ pub(super) fn see(watch: &mut Watch, shot: &CapturedFrame, similarity: Option<f3
     let step = shot.width().max(shot.height()).div_ceil(SEEN);
     if let Some(image) = Appearance::of(shot.width() as usize, shot.rgb(), step as usize) {
         watch.see(&image, similarity);
+    }
+}
+
+impl Session {
+    /// Returns the fault that lasts. An image of one colour is none where things of one colour were
+    /// taught.
+    pub(super) fn fault(&self) -> Option<Fault> {
+        let fault = self.watch.fault()?;
+        let (place, share) = self.smooth.best();
+        let is_sure = self.smooth.is_started() && share >= self.settings.threshold;
+        let is_known = is_sure && place != EMPTY;
+        (fault != Fault::Flat || !is_known).then_some(fault)
     }
 }
 

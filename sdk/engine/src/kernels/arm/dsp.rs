@@ -8,16 +8,16 @@
 use core::ops::Range;
 
 use offshoot_core::graph::Clamp;
-use offshoot_core::{Multiplier, quant};
+use offshoot_core::quant;
 
+use super::dsp_common::{clamp, is_short, requantize, word_at};
 use super::dsp_depthwise;
 use super::dsp_tile::{
     PIXELS, Tile, four_pixel_sums, four_pixels, joined_four_pixel_sums, joined_four_pixels,
     joined_one_pixel, joined_one_pixel_sums, one_pixel, one_pixel_sums,
 };
 use super::dsp_widen::{widen_four, widen_one};
-use crate::kernels::job::{Kernel, Rows, Sum, Tail, Taps};
-use crate::plan::requant_path::RequantPath;
+use crate::kernels::job::{Kernel, Rows, Sum, Taps};
 use crate::target::{self, Target};
 
 /// Output channels of a panel of rows.
@@ -59,28 +59,6 @@ impl Kernel for Dsp {
                 *job.out.add(i) = quant::shift_down(sum, job.shift, job.clamp.lo, job.clamp.hi);
             }
         }
-    }
-}
-
-/// True if `SMMLAR` requantizes a layer: without a shift, and where its zero point overflows nothing.
-pub(super) fn is_short(tail: &Tail) -> bool {
-    tail.shift == 0 && tail.requant != RequantPath::Any
-}
-
-/// Requantizes a sum by a doubled mantissa, in all bits.
-pub(super) fn requantize(sum: i32, doubled: i32, tail: &Tail) -> i8 {
-    let multiplier = Multiplier { mantissa: (doubled as u32 >> 1) as i32, shift: tail.shift };
-    quant::requantize(sum, multiplier, tail.zero, tail.clamp.lo, tail.clamp.hi)
-}
-
-/// Clamps codes.
-///
-/// # Safety
-/// As many codes may be written.
-pub(super) unsafe fn clamp(codes: *mut i8, count: usize, clamp: Clamp) {
-    // SAFETY: the caller's promise.
-    for code in unsafe { core::slice::from_raw_parts_mut(codes, count) } {
-        *code = (*code).clamp(clamp.lo, clamp.hi);
     }
 }
 
@@ -252,13 +230,4 @@ impl<'a, const N: usize> Blocks<'a, N> {
             }
         }
     }
-}
-
-/// Reads a word of the head of a panel.
-///
-/// # Safety
-/// The panel has it.
-pub(super) unsafe fn word_at(panel: *const i8, index: usize) -> i32 {
-    // SAFETY: the caller's promise.
-    unsafe { panel.cast::<i32>().add(index).read_unaligned() }
 }

@@ -10,9 +10,10 @@ use core::mem::MaybeUninit;
 
 use offshoot_core::graph::Clamp;
 
-use super::dsp::{clamp, is_short, requantize, word_at};
+use super::dsp_common::{clamp, is_short, requantize, word_at};
 use super::dsp_widen::widen_columns;
-use crate::kernels::job::{Kernel, Taps};
+use crate::kernels::job::Taps;
+use crate::target::CORTEX_M;
 
 /// Channels of a panel.
 const LANES: usize = 4;
@@ -35,7 +36,7 @@ pub(super) unsafe fn taps(job: &Taps) {
     let is_square = [job.rows, job.columns] == [SIDE; 2] && job.step.is_multiple_of(SIDE);
     let fast = is_square && job.step <= SIDE * SIDE && is_short(&job.tail);
     let panels = job.channels.div_ceil(LANES);
-    let panel_bytes = super::dsp::Dsp::TAPS.panel_bytes(job.groups * LANES);
+    let panel_bytes = CORTEX_M.taps.panel_bytes(job.groups * LANES);
     for panel in 0..panels {
         let channel = panel * LANES;
         let channels = (job.channels - channel).min(LANES);
@@ -62,7 +63,7 @@ pub(super) unsafe fn taps(job: &Taps) {
 /// # Safety
 /// The contract of [`taps`]; the panel is that of the channels.
 unsafe fn plain(job: &Taps, panel: *const i8, channel: usize, channels: usize) {
-    let column = super::dsp::Dsp::TAPS.column(job.rows);
+    let column = CORTEX_M.taps.column(job.rows);
     for pixel in 0..job.lines * job.pixels {
         // SAFETY: the caller's promise: every pointer leads to all channels.
         unsafe {
