@@ -11,21 +11,25 @@ use crate::extractor::{Extractor, tail_of};
 use crate::pixels::Pixels;
 
 /// Outcome of ``Extractor.finetune``: true if the tuned network is better.
-///
-/// ``samples`` were held out, each once; ``wrong_before`` and ``wrong_after`` of them were classified
-/// wrongly by a head on the network as it is and on the tuned one; ``error_before`` and
-/// ``error_after`` are the mean squared errors of the probabilities, ``t`` their difference divided
-/// by its standard error. ``tail`` are the bytes of the tail, ``None`` if it is refused.
 #[pyclass(frozen, module = "offshoot", get_all)]
 pub(crate) struct FineTuned {
+    /// True if the tuned network is better.
     kept: bool,
+    /// Number of samples that were held out, each once.
     samples: u16,
+    /// Number of them that a head on the network as it is classified wrongly.
     wrong_before: u16,
+    /// Number of them that a head on the tuned network classified wrongly.
     wrong_after: u16,
+    /// Mean squared error of the probabilities on the network as it is.
     error_before: f32,
+    /// Mean squared error of the probabilities on the tuned network.
     error_after: f32,
+    /// Difference of the errors, divided by its standard error.
     t: f32,
+    /// Bytes of the tail; ``None`` if it is refused.
     tail: Option<Py<PyBytes>>,
+    /// Verdict as a sentence.
     line: String,
 }
 
