@@ -1,4 +1,4 @@
-//! ARM's DSP extension: Cortex-M4, M7, M33, and every ARMv7-A processor in Thumb, where tests run it.
+//! ARM's DSP extension: Cortex-M4, M7, and every ARMv7-A processor in Thumb, where tests run it.
 //!
 //! `SMLAD` multiplies two pairs of 16-bit numbers and adds both products to a sum; `SXTB16` widens
 //! two bytes of a word to such a pair. Weights lie as bytes, woven so that one word gives a pair to
