@@ -160,7 +160,8 @@ fn filters(design: &Design) -> Vec<Vec<f64>> {
     let edge = |i: usize| mel(design.low) + step * i as f64;
     // Frequencies of the edges by bisection of the scale.
     let hz = |target: f64| {
-        let (mut low, mut high) = (0.0, 48_000.0);
+        let mut low = 0.0;
+        let mut high = 48_000.0;
         for _ in 0..80 {
             let middle = (low + high) / 2.0;
             if mel(middle) < target { low = middle } else { high = middle }

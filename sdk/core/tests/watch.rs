@@ -153,7 +153,8 @@ fn averages_are_those_of_lists() {
         similarities.push(f64::from(similarity.unwrap()));
         let got = watch.see(&image, similarity);
         let limit = if before.is_some() { 1.0 } else { 2.0 };
-        let (light, near) = (out(&lights, 10.0), out(&similarities, 0.03));
+        let light = out(&lights, 10.0);
+        let near = out(&similarities, 0.03);
         // The border itself is a matter of rounding.
         let is_sure = [light, near].iter().all(|x| (x.abs() - limit).abs() > 1e-6);
         if is_sure && matches!(got, None | Some(Fault::Darker)) {

@@ -303,7 +303,7 @@ fn tuning_agrees_with_a_plain_model() {
     assert!(tuned > 8 && dropped > 5, "tuned {tuned} times, dropped {dropped} times");
 }
 
-/// What a full head evicts, its maps lose as well.
+/// A sample that a full head evicts is lost to its maps as well.
 #[test]
 fn a_full_head_is_tuned_on_what_it_keeps() {
     let dir = tempfile::tempdir().unwrap();

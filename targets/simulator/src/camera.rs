@@ -33,7 +33,7 @@ impl Conditions {
     pub const GOOD: Self = Self { light: 1.0, cover: 0.0 };
 }
 
-/// What a finger before a lens looks like.
+/// Image of a finger before the lens.
 const COVER: Vec3 = Vec3 { x: 0.10, y: 0.05, z: 0.04 };
 
 /// A camera over a table that takes images of one size.

@@ -75,7 +75,7 @@ pub struct Recipe {
     pub cut: Option<String>,
     /// Front end of a network for sound, a preset of `--sound`; `input` is then frames x bands.
     pub sound: Option<String>,
-    /// What a network for sound tells apart: `speech` or `sounds`.
+    /// Kind of sound that a network tells apart: `speech` or `sounds`.
     pub hears: Option<String>,
 }
 

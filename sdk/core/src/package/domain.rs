@@ -254,7 +254,8 @@ impl Distribution<'_> {
             return 100.0;
         }
         let Some(from) = below.checked_sub(1) else { return 0.0 };
-        let (low, high) = (self.quantile(from), self.quantile(below));
+        let low = self.quantile(from);
+        let high = self.quantile(below);
         let share = (x - low) / (high - low);
         100.0 * (from as f32 + share) / (QUANTILES - 1) as f32
     }

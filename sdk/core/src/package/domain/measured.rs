@@ -154,7 +154,8 @@ fn push_distribution(bytes: &mut Vec<u8>, mut values: Vec<f32>) {
         let below = (place as usize).min(last);
         let above = (below + 1).min(last);
         let share = place - below as f64;
-        let (low, high) = (f64::from(values[below]), f64::from(values[above]));
+        let low = f64::from(values[below]);
+        let high = f64::from(values[above]);
         bytes.extend(((low + share * (high - low)) as f32).to_le_bytes());
     }
 }

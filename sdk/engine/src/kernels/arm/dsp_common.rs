@@ -1,4 +1,4 @@
-//! What the kernels of the DSP extension share: requantization, clamps, and words of a panel.
+//! Requantization, clamps and words of a panel, for the kernels of the DSP extension.
 
 use offshoot_core::graph::Clamp;
 use offshoot_core::{Multiplier, quant};
@@ -20,7 +20,7 @@ pub(super) fn requantize(sum: i32, doubled: i32, tail: &Tail) -> i8 {
 /// Clamps codes.
 ///
 /// # Safety
-/// As many codes may be written.
+/// The caller may write `count` codes.
 pub(super) unsafe fn clamp(codes: *mut i8, count: usize, clamp: Clamp) {
     // SAFETY: the caller's promise.
     for code in unsafe { core::slice::from_raw_parts_mut(codes, count) } {

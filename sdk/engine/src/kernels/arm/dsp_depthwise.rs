@@ -90,7 +90,7 @@ unsafe fn plain(job: &Taps, panel: *const i8, channel: usize, channels: usize) {
 /// Computes windows of 3 x 3 for the four channels of a panel.
 ///
 /// # Safety
-/// As for [`plain`].
+/// The contract of [`plain`].
 unsafe fn squares(job: &Taps, panel: *const i8, channel: usize) {
     let step = job.step / SIDE;
     let columns_of = |pixels: usize| (pixels - 1) * step + SIDE;

@@ -86,7 +86,7 @@ macro_rules! panels {
 /// Defines the same loop for joined weights, whose rows are a multiple of 16 cells; `$first` are the
 /// first four of them, and `$step` any other four.
 ///
-/// As 16-bit numbers joined weights are 256 times one channel's plus the other's. So sums of the
+/// Joined weights, as 16-bit numbers, are 256 times one channel's plus the other's. So sums of the
 /// second channel's products come with those of the first, and only the second needs widening.
 macro_rules! joined_panels {
     ($(#[$doc:meta])* $name:ident, [$($first:literal)*], [$($step:literal)*], [$($finish:literal)*],

@@ -62,7 +62,7 @@ pub(super) unsafe extern "C" fn widen_four(
 /// Widens the cells of one row.
 ///
 /// # Safety
-/// As for [`widen_four`].
+/// The contract of [`widen_four`].
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn widen_one(row: *const i8, cells: *mut u32, fours: usize) {
     naked_asm!(
