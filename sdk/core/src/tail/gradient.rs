@@ -277,6 +277,14 @@ mod tests {
         fn unit(&mut self) -> f32 {
             (self.bits() >> 40) as f32 / (1 << 23) as f32 - 1.0
         }
+
+        /// Draws biases, softmax and centre from which a gradient is taken.
+        fn begin(&mut self, room: &mut Room<'_>) {
+            room.change.value.iter_mut().for_each(|value| *value = 3.0 * self.unit());
+            room.weights.value.iter_mut().for_each(|value| *value = 0.3 * self.unit());
+            room.offsets.value.iter_mut().for_each(|value| *value = 0.3 * self.unit());
+            room.centre.iter_mut().for_each(|value| *value = self.unit());
+        }
     }
 
     fn tensor(shape: Shape, step: f32) -> Tensor {
@@ -416,10 +424,7 @@ mod tests {
             let mut weights = layout.carve_weights(core::mem::take(&mut room.head));
             tail.begin_weights(&mut weights);
             weights.value.iter_mut().for_each(|value| *value *= 1.0 + 0.2 * random.unit());
-            room.change.value.iter_mut().for_each(|value| *value = 3.0 * random.unit());
-            room.weights.value.iter_mut().for_each(|value| *value = 0.3 * random.unit());
-            room.offsets.value.iter_mut().for_each(|value| *value = 0.3 * random.unit());
-            room.centre.iter_mut().for_each(|value| *value = random.unit());
+            random.begin(&mut room);
             let scale = 0.02;
             let mut got = 0.0;
             for (place, &owner) in owners.iter().enumerate() {
@@ -471,10 +476,7 @@ mod tests {
             let layout = TailLayout::new(&tail, &samples, false);
             let mut memory = vec![0; layout.words().unwrap()];
             let mut room = layout.carve(&mut memory);
-            room.change.value.iter_mut().for_each(|value| *value = 3.0 * random.unit());
-            room.weights.value.iter_mut().for_each(|value| *value = 0.3 * random.unit());
-            room.offsets.value.iter_mut().for_each(|value| *value = 0.3 * random.unit());
-            room.centre.iter_mut().for_each(|value| *value = random.unit());
+            random.begin(&mut room);
             let scale = 0.02;
             let mut got = 0.0;
             for (sample, &owner) in owners.iter().enumerate() {
