@@ -110,6 +110,7 @@ const GUARDED: [(&str, &[&str]); 27] = [
     ("numpy", &["offshoot-python"]),
     ("plotters", &["offshoot-cli"]),
     ("pyo3", &["offshoot-python"]),
+    ("rumqttc", &["offshoot-device"]),
     ("signal-hook", &["offshoot-device"]),
     ("pulp", &["offshoot-tract", "offshoot-convert"]),
     ("ssd1306", &["offshoot-device"]),

@@ -9,7 +9,8 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use offshoot::{HeadKind, Tuning};
 use offshoot_device::{
-    BuiltIn, ButtonsPart, CameraPart, LedPart, PartSpecError, ScreenPart, Tunes, Turn, web_address,
+    Broker, BuiltIn, ButtonsPart, CameraPart, LedPart, PartSpecError, ScreenPart, Tunes, Turn,
+    web_address,
 };
 use offshoot_service::Address;
 
@@ -64,6 +65,11 @@ pub struct TeachArgs {
     /// a token, or unix:PATH. GET /openapi.yaml is the contract.
     #[arg(long, value_name = "[ADDR:]PORT|unix:PATH", value_parser = Address::parse)]
     pub api: Option<Address>,
+    /// MQTT broker that gets each new answer, and the name of this device there, that of the machine
+    /// unless given. Home Assistant finds it by itself. OFFSHOOT_MQTT_USER and
+    /// OFFSHOOT_MQTT_PASSWORD in the environment log in.
+    #[arg(long, value_name = "HOST[:PORT][/NAME]")]
+    pub mqtt: Option<Broker>,
     /// Names of the classes, in the order of their keys.
     #[arg(long, value_name = "A,B,C", value_delimiter = ',')]
     pub names: Vec<String>,

@@ -7,9 +7,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use offshoot_device::{
-    ApiOptions, Bench, Buttons, ButtonsPart, CameraPart, DeviceError, Ending, NoButtons, Page,
-    PartError, Screen, ScreenPart, Script, Settings, Tee, Terminal, Tunes, Visitors, WebOptions,
-    serve, serve_api,
+    ApiOptions, Bench, Buttons, ButtonsPart, CameraPart, DeviceError, Ending, MqttOptions,
+    NoButtons, Page, PartError, Publisher, Screen, ScreenPart, Script, Settings, Tee, Terminal,
+    Tunes, Visitors, WebOptions, publish, serve, serve_api,
 };
 
 use super::shared::open_or_built_in;
@@ -41,6 +41,7 @@ pub(super) fn run(args: &TeachArgs, packages: &Packages) -> Result<(), CommandEr
         if let Some((feed, _)) = &api {
             println!("listening on {}", feed.url());
         }
+        let publisher = publisher(args)?;
         let mut buttons = buttons(args, script)?;
         let mut screen = screen(args, url)?;
         if let Some((page, visitors)) = web {
@@ -48,6 +49,9 @@ pub(super) fn run(args: &TeachArgs, packages: &Packages) -> Result<(), CommandEr
         }
         if let Some((feed, callers)) = api {
             (buttons, screen) = (Box::new(Tee(buttons, callers)), Box::new(Tee(screen, feed)));
+        }
+        if let Some(publisher) = publisher {
+            screen = Box::new(Tee(screen, publisher));
         }
         bench.teach(extractor, remembered, &mut Tee(&ending, buttons), &mut *screen)?
     };
@@ -101,6 +105,18 @@ fn page(address: SocketAddr, camera: &CameraPart) -> Result<(Page, Visitors), Co
         serve(&WebOptions::new(address, is_simulated)).map_err(DeviceError::from)?;
     println!("open {}", page.url());
     Ok((page, visitors))
+}
+
+/// Connects to the broker, if there is one; its topic is printed before a screen takes over the
+/// terminal.
+fn publisher(args: &TeachArgs) -> Result<Option<Publisher>, CommandError> {
+    let Some(broker) = &args.mqtt else { return Ok(None) };
+    let publisher = publish(&MqttOptions::new(broker.clone())).map_err(DeviceError::from)?;
+    if let Some(notice) = publisher.notice() {
+        eprintln!("{notice}");
+    }
+    println!("publishing to {broker}: {}", publisher.topic());
+    Ok(Some(publisher))
 }
 
 fn buttons(args: &TeachArgs, script: Option<Script>) -> Result<Box<dyn Buttons>, CommandError> {

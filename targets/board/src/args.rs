@@ -91,6 +91,7 @@ usage:
         [--start-anew]                            without samples; the old FILE gets another name
         [--web [ADDR:]PORT]                       web page; with a token unless local only
         [--api [ADDR:]PORT|unix:PATH]             answers and teaching for other programs
+        [--mqtt HOST[:PORT][/NAME]]               answers to an MQTT broker
         [--tune idle|off]                         tune the network on the lessons while nothing is
                                                   pressed; off undoes it
         [--testui]                                test buttons, light and screen instead

@@ -9,7 +9,7 @@
 //! |---|---|---|
 //! | [`FrameSource`] | `Camera` (V4L2, feature `v4l`), by [`Latest`] the newest frame only; [`Piped`] | [`Simulated`], [`Folder`], [`Video`] |
 //! | [`Buttons`] | `Presses` on `GpioLines` (feature `buses`), `Keyboard` (`terminal`), `Visitors`, `Callers` (`web`) | [`Script`], [`NoButtons`] |
-//! | [`Screen`] | `Oled` (SSD1306), `Tft` (ST7789; both `buses`), `Framebuffer`, `Terminal` (`terminal`), `Page`, `Feed` (`web`) | [`Images`] (PNG), [`Dark`] |
+//! | [`Screen`] | `Oled` (SSD1306), `Tft` (ST7789; both `buses`), `Framebuffer`, `Terminal` (`terminal`), `Page`, `Feed` (`web`), `Publisher` (`mqtt`) | [`Images`] (PNG), [`Dark`] |
 //! | [`Led`] | `Pin` (`buses`) | [`NoLed`] |
 //!
 //! Parts of a device are given as text ([`CameraPart`], [`ButtonsPart`], [`ScreenPart`],
@@ -91,3 +91,5 @@ pub use setup::part_spec::{
 };
 #[cfg(feature = "web")]
 pub use web::{ApiOptions, Callers, Feed, Page, Visitors, WebError, WebOptions, serve, serve_api};
+#[cfg(feature = "mqtt")]
+pub use web::{Broker, BrokerError, Login, MqttOptions, Publisher, publish};

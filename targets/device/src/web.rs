@@ -1,10 +1,12 @@
-//! Web page as a screen and as buttons.
+//! Web page as a screen and as buttons; the service for programs; answers to a broker.
 //!
 //! [`serve`] returns both. The loop publishes its newest state to the page and continues; the
 //! server's thread sends it to the visitors. States are copied, written as JSON and allocated only
 //! while the page is viewed.
 
 mod api;
+#[cfg(feature = "mqtt")]
+mod mqtt;
 mod routes;
 mod shared;
 mod snapshot;
@@ -14,6 +16,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use api::{ApiOptions, Callers, Feed, serve_api};
+#[cfg(feature = "mqtt")]
+pub use mqtt::{Broker, BrokerError, Login, MqttOptions, Publisher, publish};
 use offshoot_http::{
     Address, BindError, Bound, Guard, Limits, Places, Reply, Request, Server, Site, bind,
 };
@@ -61,8 +65,17 @@ pub enum WebError {
     /// The same of the service for programs.
     #[error("--api: {0}")]
     Api(BindError),
-    /// The system gives the server no thread.
-    #[error("no thread for the page or the service: {0}")]
+    /// The broker refuses the device.
+    #[cfg(feature = "mqtt")]
+    #[error("--mqtt {broker}: {why}; OFFSHOOT_MQTT_USER and OFFSHOOT_MQTT_PASSWORD log in")]
+    Mqtt {
+        /// Broker, and the name of the device there.
+        broker: String,
+        /// Answer of the broker.
+        why: String,
+    },
+    /// The system gives no thread.
+    #[error("no thread for the page, the service or the broker: {0}")]
     Thread(std::io::Error),
 }
 

@@ -8,7 +8,8 @@ use std::str::FromStr;
 
 use offshoot::Tuning;
 use offshoot_device::{
-    Address, BuiltIn, ButtonsPart, CameraPart, LedPart, ScreenPart, Tunes, Turn, web_address,
+    Address, Broker, BuiltIn, ButtonsPart, CameraPart, LedPart, ScreenPart, Tunes, Turn,
+    web_address,
 };
 
 use super::{ArgError, text};
@@ -42,6 +43,7 @@ pub struct RunArgs {
     pub script: Option<PathBuf>,
     pub web: Option<SocketAddr>,
     pub api: Option<Address>,
+    pub mqtt: Option<Broker>,
     pub testui: bool,
     pub tunes: Tunes,
 }
@@ -65,6 +67,7 @@ pub fn read(args: impl Iterator<Item = OsString>) -> Result<Option<RunArgs>, Arg
         script: None,
         web: None,
         api: None,
+        mqtt: None,
         testui: false,
         tunes: Tunes::No,
     };
@@ -104,7 +107,7 @@ pub fn read(args: impl Iterator<Item = OsString>) -> Result<Option<RunArgs>, Arg
     }
 }
 
-const OPTIONS: [&str; 16] = [
+const OPTIONS: [&str; 17] = [
     "--extractor",
     "--eyes",
     "--memory",
@@ -120,6 +123,7 @@ const OPTIONS: [&str; 16] = [
     "--script",
     "--web",
     "--api",
+    "--mqtt",
     "--tune",
 ];
 
@@ -152,6 +156,7 @@ fn set(run: &mut RunArgs, name: &'static str, value: OsString) -> Result<(), Arg
                 address.map_err(|what| ArgError::Value { option: name, what: what.to_string() })?;
             run.api = Some(address);
         }
+        "--mqtt" => run.mqtt = Some(parsed(name, value)?),
         "--tune" => run.tunes = tunes(&text(value))?,
         "--names" => run.names = text(value).split(',').map(str::to_string).collect(),
         // The only option left.
@@ -194,7 +199,7 @@ mod tests {
         let run = line(
             "p --camera=/dev/video2 --turn 180 --buttons gpio:gpiochip0:17,27 --rotate=90 --names a,b \
              --screen st7789:/dev/spidev0.0,dc=25 --led gpio:gpiochip0:22 --threshold 0.7 --threads 4 --web :80 \
-             --api unix:/run/api",
+             --api unix:/run/api --mqtt pi:1884/hall",
         );
         let run = run.unwrap().unwrap();
         assert_eq!(
@@ -209,6 +214,7 @@ mod tests {
             ("gpio:gpiochip0:22".into(), vec!["a".into(), "b".into()])
         );
         assert_eq!(run.api, Some(Address::Unix("/run/api".into())));
+        assert_eq!(run.mqtt.map(|broker| broker.to_string()).as_deref(), Some("pi:1884/hall"));
         assert_eq!(run.web.map(|web| web.to_string()).as_deref(), Some("127.0.0.1:80"));
         let bare = line("p").unwrap().unwrap();
         assert_eq!(
@@ -249,6 +255,10 @@ mod tests {
             ("p --threads 0", "--threads: number would be zero for non-zero type"),
             ("p --web pi", "--web: needs a port, or an address such as 0.0.0.0:8080"),
             ("p --api pi", "--api: needs a port, an address such as 0.0.0.0:8080, or unix:PATH"),
+            (
+                "p --mqtt pi/a+b",
+                "--mqtt: needs HOST[:PORT][/NAME], such as homeassistant.local/kitchen; a NAME has 1 to 32 letters, digits, - and _",
+            ),
             ("p --tv x", "no option '--tv'; if it is a file, put '--' before it"),
             ("p --led gpio:1", "--led: needs gpio:CHIP:LINE, such as gpio:gpiochip0:17,27"),
         ] {

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use offshoot::{Extractor, Options};
 use offshoot_device::{
-    ApiOptions, Bench, BuiltIn, Buttons, CameraPart, DeviceError, Ending, Machine, Script,
-    Settings, Tee, WebOptions, serve, serve_api,
+    ApiOptions, Bench, BuiltIn, Buttons, CameraPart, DeviceError, Ending, Machine, MqttOptions,
+    Script, Settings, Tee, WebOptions, publish, serve, serve_api,
 };
 
 use super::{Outcome, Result};
@@ -53,6 +53,14 @@ pub(super) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<Outcome> {
         writeln!(out, "listening on {}", feed.url())?;
         out.flush()?;
         (buttons, screen) = (Box::new(Tee(buttons, callers)), Box::new(Tee(screen, feed)));
+    }
+    if let Some(broker) = &args.mqtt {
+        let published = publish(&MqttOptions::new(broker.clone())).map_err(DeviceError::from);
+        let publisher = show_error(published, &mut *screen)?;
+        publisher.notice().into_iter().for_each(&mut notice);
+        writeln!(out, "publishing to {broker}: {}", publisher.topic())?;
+        out.flush()?;
+        screen = Box::new(Tee(screen, publisher));
     }
     let options = Options::new().threads(args.threads);
     let package = show_error(package(args), &mut *screen)?;

@@ -10,7 +10,8 @@ mod requests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use after_frame::{After, changed, classified};
+pub(super) use after_frame::classified;
+use after_frame::{After, changed};
 use exchange::{Exchange, Order};
 use offshoot_http::{Address, Bound, Limits, Places, Server, bind};
 use offshoot_service::{Event, samples};
