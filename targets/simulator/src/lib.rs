@@ -1,10 +1,11 @@
-//! A camera without hardware: deterministic images of toys on a table.
+//! A camera and a microphone without hardware: deterministic images of toys on a table, and sounds in
+//! a room.
 //!
 //! [`Camera::look`] renders one household [`Object`] (or the empty table) as a small lit
 //! photograph. The seed chooses everything a real scene would vary: pose, distance, light,
 //! background, the object's own colours and the sensor's noise. The same object and seed give the
 //! same bytes on every machine: the arithmetic is IEEE single precision plus the portable functions
-//! of `libm`.
+//! of `libm`. [`Microphone`] does the same for each [`Sound`].
 //!
 //! ```
 //! use offshoot_simulator::{Camera, Object};
@@ -18,6 +19,7 @@
 #![deny(missing_docs)]
 
 mod camera;
+mod microphone;
 mod model;
 mod object;
 mod random;
@@ -26,4 +28,5 @@ mod scene;
 mod table;
 
 pub use camera::{Camera, Conditions, Image};
+pub use microphone::{Microphone, RATE, Sound};
 pub use object::Object;
