@@ -13,6 +13,8 @@ mod fourier;
 mod logarithm;
 mod spectrum;
 mod stream;
+mod take;
+mod wake;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -21,6 +23,8 @@ use thiserror::Error;
 pub use design::{Design, Designed, Mel, Taper};
 pub use spectrum::Level;
 pub use stream::{Room, Stream};
+pub use take::heard_in;
+pub use wake::{Wake, threshold_for};
 
 /// Value of a bin of frequency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
