@@ -154,8 +154,11 @@ def several(package):
 
 
 def data(packages):
-    sharp = (ROOT / "models/sharp/NOTICE").read_text().strip()
-    out = [RULE, "models/sharp/sharp.offshoot", "", sharp, "", RULE, "models/sprout/sprout.offshoot", ""]
+    out = []
+    for name in ["sharp", "speech"]:
+        text = (ROOT / f"models/{name}/NOTICE").read_text().strip()
+        out += [RULE, f"models/{name}/{name}.offshoot", "", text, ""]
+    out += [RULE, "models/sprout/sprout.offshoot", ""]
     out += ["Weights derived from those of google-coral/test_data, by the TensorFlow and Coral authors, Apache License 2.0;",
             "models/sprout/README.md says what was changed. The text is in LICENSE-APACHE.", ""]
     fonts = next((p for p in packages if p["name"] == "dejavu"), None)

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fs;
 use std::path::PathBuf;
 
-use offshoot_device::{BuiltIn, Machine};
+use offshoot_device::{BuiltIn, Machine, SPEECH};
 
 use crate::error::CommandError;
 
@@ -69,6 +69,7 @@ impl Packages {
         let files: &[&str] = match entry {
             "sharp" => &["sharp.offshoot"],
             "sprout" => &[SPROUT, "sprout.offshoot"],
+            "speech_embedding" => &[SPEECH],
             _ => &[],
         };
         files.iter().copied().filter(|file| self.has(file)).collect()

@@ -4,15 +4,18 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use offshoot_cli::built_in::Packages;
+use offshoot_device::SPEECH;
 use offshoot_convert::sandbox::Invocation;
 
 /// Built-in files. A static, not a constant: that would be in the program once for each use.
-static FILES: [(&str, &[u8]); 3] = [
+static FILES: [(&str, &[u8]); 4] = [
     ("sprout.onnx", include_bytes!("../../models/sprout/sprout.onnx")),
     // As written by `demo --extractor small --keep`.
     ("sprout.offshoot", include_bytes!("../../models/sprout/sprout.offshoot")),
     // Made as described in `models/sharp/README.md`.
     ("sharp.offshoot", include_bytes!("../../models/sharp/sharp.offshoot")),
+    // Made as described in `models/speech/README.md`.
+    (SPEECH, include_bytes!("../../models/speech/speech.offshoot")),
 ];
 
 fn main() -> ExitCode {

@@ -38,7 +38,7 @@ cp -RL "$folder"/{python,README.md,LICENSE-MIT,LICENSE-APACHE,NOTICE} "$project"
 find "$project" -name __pycache__ -prune -exec rm -rf {} +
 if [[ ! $runtime ]]; then
     mkdir "$project/python/offshoot/packages"
-    cp "$root"/models/sprout/sprout.offshoot "$project/python/offshoot/packages/"
+    cp "$root"/models/{sprout/sprout,speech/speech}.offshoot "$project/python/offshoot/packages/"
 fi
 edit=(-e "s#^python-source = .*#&\nmanifest-path = \"$folder/Cargo.toml\"#")
 if [[ $runtime ]]; then

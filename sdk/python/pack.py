@@ -73,7 +73,9 @@ def files(module: pathlib.Path, name: str, version: str, tag: str) -> "dict[str,
     ).encode()
     if name == "offshoot-sdk":
         # What the command has inside, but for the package `sharp` and the model of `small`: 5 MB of the wheel.
-        found["offshoot/packages/sprout.offshoot"] = (HERE / "../../models/sprout/sprout.offshoot").read_bytes()
+        for name in ("sprout", "speech"):
+            path = HERE / f"../../models/{name}/{name}.offshoot"
+            found[f"offshoot/packages/{name}.offshoot"] = path.read_bytes()
         found[f"{info}/entry_points.txt"] = b"[console_scripts]\noffshoot=offshoot.__main__:main\n"
     record = ""
     for path, data in found.items():

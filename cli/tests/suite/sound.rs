@@ -131,6 +131,8 @@ fn the_speech_embedding_is_taught_digits_and_words() {
     let path = converted(dir, "speech_embedding.onnx", 0.995);
     let bytes = fs::read(&path).unwrap();
     let package = Package::open(&bytes).unwrap();
+    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/speech/speech.offshoot");
+    assert!(bytes == fs::read(shipped).unwrap(), "models/speech/README.md says how it is made");
     assert_eq!((package.sound().unwrap().name, package.embedding_dim()), ("speech-embedding", 96));
     assert_eq!(package.manifest().cut, "conv2d_19");
     let memory = Extractor::from_bytes(bytes.clone()).unwrap().memory();

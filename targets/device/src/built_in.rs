@@ -7,6 +7,9 @@ use offshoot::Isa;
 
 use crate::diagnostics::machine::Machine;
 
+/// File name of the package that comes with Offshoot for sound: `models/speech`.
+pub const SPEECH: &str = "speech.offshoot";
+
 /// Part numbers of in-order ARM cores (implementer `0x41`) without dot products: Cortex-A34, A53,
 /// A35.
 const IN_ORDER: [u32; 3] = [0xd02, 0xd03, 0xd04];

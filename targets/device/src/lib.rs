@@ -38,7 +38,7 @@ mod setup;
 #[cfg(feature = "web")]
 mod web;
 
-pub use built_in::BuiltIn;
+pub use built_in::{BuiltIn, SPEECH};
 pub use buttons::debounce::{Edge, Lines, Presses};
 #[cfg(all(feature = "buses", target_os = "linux"))]
 pub use buttons::gpio::{GpioLines, Pin, PinError};
