@@ -2,6 +2,7 @@
 
 mod ask;
 mod samples;
+mod wake;
 
 use std::fs::{self, File};
 use std::io::{self, Write};

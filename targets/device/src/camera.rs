@@ -3,7 +3,7 @@
 
 pub(crate) mod folder;
 pub(crate) mod frame_buffer;
-mod frame_rate;
+pub(crate) mod frame_rate;
 pub(crate) mod latest;
 pub(crate) mod mjpeg;
 pub(crate) mod pipe {

@@ -8,6 +8,7 @@
 //! | Port | Real | Simulated |
 //! |---|---|---|
 //! | [`FrameSource`] | `Camera` (V4L2, feature `v4l`), by [`Latest`] the newest frame only; [`Piped`] | [`Simulated`], [`Folder`], [`Video`] |
+//! | [`FrameSource`] of sound | [`PipedSound`] | [`Rehearsed`], [`WaveFile`] |
 //! | [`Buttons`] | `Presses` on `GpioLines` (feature `buses`), `Keyboard` (`terminal`), `Visitors`, `Callers` (`web`) | [`Script`], [`NoButtons`] |
 //! | [`Screen`] | `Oled` (SSD1306), `Tft` (ST7789; both `buses`), `Framebuffer`, `Terminal` (`terminal`), `Page`, `Feed` (`web`), `Publisher` (`mqtt`) | [`Images`] (PNG), [`Dark`] |
 //! | [`Led`] | `Pin` (`buses`) | [`NoLed`] |
@@ -29,6 +30,7 @@ mod camera;
 mod diagnostics;
 #[cfg_attr(not(unix), path = "ending/other_systems.rs")]
 mod ending;
+mod microphone;
 mod names;
 mod ports;
 mod screen;
@@ -59,6 +61,9 @@ pub use diagnostics::doctor::{Check, Outcome, checks};
 pub use diagnostics::machine::{Machine, Resident, Temperature, Throttle};
 pub use diagnostics::test_ui::{TestPorts, Tested, test_ui};
 pub use ending::Ending;
+pub use microphone::piped_sound::PipedSound;
+pub use microphone::rehearsed::Rehearsed;
+pub use microphone::wave_file::WaveFile;
 pub use names::{NamesError, check_names};
 #[cfg(feature = "web")]
 pub use offshoot_http::{Address, BindError, SHORTEST_TOKEN, web_address};
@@ -85,6 +90,7 @@ pub use session::smoothing::Smooth;
 pub use session::{Flow, Ports, Session, SessionError};
 pub use settings::{Settings, Tunes};
 pub use setup::device::{Bench, DeviceError, Remembered};
+pub use setup::microphone_part::MicrophonePart;
 pub use setup::open_parts::PartError;
 pub use setup::part_spec::{
     ButtonsPart, CameraPart, LedPart, PartSpecError, Pull, ScreenPart, St7789,

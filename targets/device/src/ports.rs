@@ -78,6 +78,42 @@ pub enum SourceError {
         "--camera - reads frames from another program: rpicam-vid -t 0 -n --codec mjpeg -o - | offshoot-board run --camera -"
     )]
     NoPipe,
+    /// A sound is not one that can be heard.
+    #[error("{what}: {why}")]
+    Sound {
+        /// File or stream.
+        what: String,
+        /// Description of the error.
+        why: String,
+    },
+    /// A sound has another sampling rate than the package takes.
+    #[error(
+        "{what}: {found} Hz, this package takes {wanted} Hz; a file is converted by ffmpeg -i FILE -ar {wanted} NEW.wav"
+    )]
+    Rate {
+        /// File or stream.
+        what: String,
+        /// Rate in Hz.
+        found: u32,
+        /// Rate of the package in Hz.
+        wanted: u32,
+    },
+    /// The program that writes samples to standard input has ended; they come no more.
+    #[error(
+        "the microphone's stream ended after {seconds} seconds; lessons are kept: start both programs again"
+    )]
+    SoundEnded {
+        /// Length of what was heard.
+        seconds: u64,
+    },
+    /// Standard input ended before its first sample.
+    #[error("the microphone's stream ended before its first sample: does its program run alone?")]
+    NoSound,
+    /// Standard input is a terminal, which has no samples.
+    #[error(
+        "--microphone - reads samples from another program: arecord -q -t raw -f S16_LE -c 1 -r {0} | offshoot-board listen --microphone -"
+    )]
+    NoSoundPipe(u32),
     /// The thread that reads a camera has panicked.
     #[error("the camera's reader has ended by a fault in the program; start it again")]
     Ended,
@@ -204,6 +240,9 @@ pub enum Refused {
     /// There was no frame to teach.
     #[error("the camera gives no frame; try again later")]
     NoFrame,
+    /// A take has nothing to hear.
+    #[error("Nothing stood out: speak louder, or nearer to the microphone")]
+    Quiet,
     /// The name is not valid.
     #[error(transparent)]
     Name(#[from] ClassError),
@@ -246,6 +285,12 @@ pub trait Buttons {
     /// Hears the outcome of an action that teaches, takes back or removes; the last one of `poll` or
     /// another one's.
     fn done(&mut self, _outcome: Result<Change<'_>, &Refused>) {}
+
+    /// Returns true while the button of the last lesson is down, and drops the lessons that were
+    /// pressed since: for lessons that take time.
+    fn is_held(&mut self) -> bool {
+        false
+    }
 
     /// Returns all keys; the first two also answer questions, with yes and no.
     fn keys(&self) -> Vec<Key> {

@@ -3,6 +3,7 @@
 mod by_name;
 pub(crate) mod details;
 mod forgetting;
+mod hearing;
 mod held_out;
 mod hint;
 pub(crate) mod limits;
@@ -14,6 +15,7 @@ pub(crate) mod run_loop;
 pub(crate) mod smoothing;
 mod tuning;
 mod watching;
+mod waterfall;
 
 use std::fmt::Write;
 use std::thread;
@@ -21,6 +23,7 @@ use std::time::Instant;
 
 use by_name::Done;
 use details::{Details, Times};
+use hearing::Hearing;
 use limits::{GOAL, MOST_CLASSES, PLACES, limits};
 use offshoot::{Answer, Error, Extractor, Head, HeadKind, NOTHING, WhenFull};
 use offshoot_core::head::AskError;
@@ -43,6 +46,9 @@ const LINGER: u32 = 4;
 
 /// Message of a store that lost its newest record.
 pub(crate) const LOST: &str = "the newest lesson is damaged and lost; those before it are here";
+
+/// Message while a device that hears is taught its room.
+const ROOM: &str = "Listening to the room: let it sound as usual";
 
 /// Number of frames for which the screen shows a message about an invisible change.
 const LONG: u32 = 5 * LINGER;
@@ -116,6 +122,8 @@ pub struct Session {
     /// Maps of the lessons, if the network may be tuned on them.
     tune: Option<Tune>,
     settings: Settings,
+    /// Windows and takes of a package that takes sound.
+    hearing: Option<Hearing>,
     /// Number of classes with a name or samples; the empty scene is not counted.
     named: usize,
     /// Index of the class of the last training sample, unless it was undone.
@@ -166,6 +174,7 @@ impl Session {
         mut settings: Settings,
     ) -> Result<Self, SessionError> {
         let (mut memory, head) = memory.map_or((None, None), |(memory, head)| (Some(memory), head));
+        let hearing = Hearing::of(&extractor, head.as_ref(), settings.wake_threshold)?;
         let tune = Tune::of(&mut extractor, memory.as_mut(), head.as_ref(), settings.tunes)?;
         let mut head = match head {
             Some(head) => head,
@@ -191,6 +200,7 @@ impl Session {
             memory,
             tune,
             settings,
+            hearing,
             named,
             newest: None,
             shot: CapturedFrame::default(),
@@ -251,6 +261,9 @@ impl Session {
             Wish::Learn(class) => Some(class),
         };
         self.backlog = ports.buttons.backlog();
+        if self.hears() {
+            return self.listen(lesson, ports);
+        }
         let start = Instant::now();
         let is_seen = self.look(ports.source);
         self.broken = ports.source.broken_frames();
@@ -409,7 +422,16 @@ impl Session {
     /// Returns the recognized class: its index and its mean probability.
     fn recognized(&self) -> Option<(usize, f32)> {
         let (class, mean) = self.smooth.best();
+        if self.hears() {
+            let is_room = self.smooth.is_started() && class == EMPTY;
+            return self.heard().or_else(|| is_room.then_some((class, mean)));
+        }
         (mean >= self.settings.threshold).then_some((class, mean))
+    }
+
+    /// Returns true if a class other than the empty scene has samples.
+    fn is_taught(&self) -> bool {
+        ordinary(&self.head).any(|(id, _)| self.head.samples_of(id) > 0)
     }
 
     fn draw(&mut self, screen: &mut dyn Screen) -> Result<(), SessionError> {
@@ -429,15 +451,12 @@ impl Session {
                 let count = shown_at(&self.head, class);
                 State::Teaching { class: &names[class], count, goal: GOAL }
             }
-            (Mode::Live, Some((EMPTY, _))) => State::Nothing,
-            (Mode::Live, _)
-                if ordinary(&self.head).all(|(id, _)| self.head.samples_of(id) == 0) =>
-            {
-                State::Welcome {
-                    class: &names[self.chosen.unwrap_or(0)],
-                    button: &self.settings.first,
-                }
-            }
+            (Mode::Live, _) if self.room_left() > 0 => State::Message(ROOM),
+            (Mode::Live, Some((EMPTY, _))) if !self.hears() || self.is_taught() => State::Nothing,
+            (Mode::Live, _) if !self.is_taught() => State::Welcome {
+                class: &names[self.chosen.unwrap_or(0)],
+                button: &self.settings.first,
+            },
             (Mode::Live, Some((class, confidence))) => {
                 State::Answer { class: &names[class], confidence }
             }

@@ -23,6 +23,8 @@ pub struct Settings {
     pub names: Vec<String>,
     /// Threshold of recognition: mean probability over frames, 0 to 1.
     pub threshold: f32,
+    /// Threshold of a package that takes sound, in place of the one that its background keeps to.
+    pub wake_threshold: Option<f32>,
     /// Time before a camera that is gone is tried again.
     pub patience: Duration,
     /// Description of the keys for the screen.
@@ -40,6 +42,7 @@ impl Default for Settings {
         Self {
             names: Vec::new(),
             threshold: 0.6,
+            wake_threshold: None,
             patience: Duration::from_millis(300),
             hint: "1-9 teach u undo q end".to_string(),
             first: "1".to_string(),

@@ -217,6 +217,12 @@ impl<L: Lines> Buttons for Presses<L> {
         self.waiting.backlog()
     }
 
+    fn is_held(&mut self) -> bool {
+        self.is_gone = self.is_gone || self.read().is_err();
+        self.waiting.drop_lessons();
+        !self.is_gone && self.held().is_some()
+    }
+
     fn keys(&self) -> Vec<Key> {
         let last = self.last();
         let mut keys: Vec<Key> = (0..last)

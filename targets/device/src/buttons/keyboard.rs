@@ -16,6 +16,9 @@ use crate::screen::terminal::restore_on_panic;
 /// taps 15 times.
 const REPEATS: Duration = Duration::from_millis(65);
 
+/// Time after the last repetition of a key from which it is up again.
+const LET_GO: Duration = Duration::from_millis(150);
+
 /// Interval at which the listener checks for its end.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -27,12 +30,14 @@ struct KeyPresses {
     last: Option<(KeyCode, Duration)>,
     /// Class whose key was held since the last lesson.
     held: Option<Action<'static>>,
+    /// True if the last key was repeated by the terminal.
+    repeats: bool,
     quits: bool,
 }
 
 impl KeyPresses {
     fn new() -> Self {
-        Self { waiting: Waiting::new(), last: None, held: None, quits: false }
+        Self { waiting: Waiting::new(), last: None, held: None, repeats: false, quits: false }
     }
 
     /// Takes a key, and its time on any clock.
@@ -41,12 +46,22 @@ impl KeyPresses {
         let before = self.last.replace((key.code, at));
         let follows = before
             .is_some_and(|(code, before)| code == key.code && at.saturating_sub(before) < REPEATS);
+        self.repeats = follows || key.kind == KeyEventKind::Repeat;
         match action {
             Action::Quit => self.quits = true,
             _ if !action.is_lesson() => self.waiting.push(action),
-            _ if follows || key.kind == KeyEventKind::Repeat => self.held = Some(action),
+            _ if self.repeats => self.held = Some(action),
             _ => self.waiting.push(action),
         }
+    }
+
+    /// Returns true if a key is held at a time, by the clock of [`KeyPresses::hear`], and drops the
+    /// lessons that wait.
+    fn is_held(&mut self, now: Duration) -> bool {
+        self.waiting.drop_lessons();
+        self.held = None;
+        let last = self.last.filter(|_| self.repeats);
+        last.is_some_and(|(_, at)| now.saturating_sub(at) < LET_GO)
     }
 
     /// Returns the next press; a key that is held teaches once in a frame.
@@ -74,6 +89,8 @@ pub struct Keyboard {
     listener: Option<JoinHandle<()>>,
     snaps: u32,
     name: String,
+    /// Beginning of the listener's clock.
+    start: Instant,
 }
 
 impl Keyboard {
@@ -106,10 +123,16 @@ impl Keyboard {
         restore_on_panic();
         enable_raw_mode()?;
         let presses = Arc::new(Mutex::new(KeyPresses::new()));
-        let mut keyboard =
-            Self { presses: Arc::clone(&presses), listener: None, snaps: 0, name: String::new() };
+        let start = Instant::now();
+        let mut keyboard = Self {
+            presses: Arc::clone(&presses),
+            listener: None,
+            snaps: 0,
+            name: String::new(),
+            start,
+        };
         let listener = thread::Builder::new().name("keys".to_string());
-        keyboard.listener = Some(listener.spawn(move || listen(&presses))?);
+        keyboard.listener = Some(listener.spawn(move || listen(&presses, start))?);
         Ok(keyboard)
     }
 
@@ -126,8 +149,7 @@ fn lock(presses: &Mutex<KeyPresses>) -> MutexGuard<'_, KeyPresses> {
 }
 
 /// Takes keys until the keyboard or the terminal is gone.
-fn listen(presses: &Arc<Mutex<KeyPresses>>) {
-    let start = Instant::now();
+fn listen(presses: &Arc<Mutex<KeyPresses>>, start: Instant) {
     while Arc::strong_count(presses) > 1 {
         match event::poll(LOOK).and_then(|has| if has { event::read().map(Some) } else { Ok(None) })
         {
@@ -166,6 +188,10 @@ impl Buttons for Keyboard {
 
     fn backlog(&self) -> Backlog {
         lock(&self.presses).waiting.backlog()
+    }
+
+    fn is_held(&mut self) -> bool {
+        lock(&self.presses).is_held(self.start.elapsed())
     }
 
     fn keys(&self) -> Vec<Key> {

@@ -37,6 +37,11 @@ impl Waiting {
         self.presses.pop_front()
     }
 
+    /// Drops the lessons that wait.
+    pub fn drop_lessons(&mut self) {
+        self.presses.retain(|press| !press.is_lesson());
+    }
+
     /// Returns the text on presses that were left out, once; for a frame without a lesson, which
     /// would hide it.
     pub fn complaint(&mut self) -> Option<Action<'static>> {

@@ -8,6 +8,8 @@ pub struct CapturedFrame {
     width: u32,
     height: u32,
     rgb: Vec<u8>,
+    /// Samples since the frame before, of a microphone.
+    samples: Vec<i16>,
 }
 
 impl CapturedFrame {
@@ -32,6 +34,22 @@ impl CapturedFrame {
         (self.width, self.height) = (width, height);
         self.rgb.resize(3 * width as usize * height as usize, 0);
         &mut self.rgb
+    }
+
+    /// Returns the samples since the frame before; empty for a camera.
+    pub fn samples(&self) -> &[i16] {
+        &self.samples
+    }
+
+    /// Replaces the samples. Allocates only for a new largest number.
+    pub fn hear(&mut self, samples: &[i16]) {
+        self.hear_all(samples.iter().copied());
+    }
+
+    /// Replaces the samples by those of an iterator.
+    pub(crate) fn hear_all(&mut self, samples: impl Iterator<Item = i16>) {
+        self.samples.clear();
+        self.samples.extend(samples);
     }
 
     /// Returns the frame for an extractor; `None` before the first one, or if it is larger than a

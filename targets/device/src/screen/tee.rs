@@ -34,6 +34,11 @@ impl<A: Buttons, B: Buttons> Buttons for Tee<A, B> {
         self.0.poll().or_else(|| self.1.poll())
     }
 
+    fn is_held(&mut self) -> bool {
+        let first = self.0.is_held();
+        self.1.is_held() || first
+    }
+
     fn backlog(&self) -> Backlog {
         let first = self.0.backlog();
         let second = self.1.backlog();

@@ -50,6 +50,7 @@ impl Session {
                     broken => write!(self.hint, ", {broken} broken"),
                 })
             }
+            _ if self.is_mute() => self.hint.write_str("no sound: is the microphone muted?"),
             _ if self.fault().is_some() => {
                 self.hint.write_str(self.fault().map_or("", watching::hint))
             }

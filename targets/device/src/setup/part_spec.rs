@@ -25,6 +25,12 @@ const SIZE: (u16, u16) = (240, 240);
 #[error("{0}")]
 pub struct PartSpecError(String);
 
+impl PartSpecError {
+    pub(super) fn new(what: &str) -> Self {
+        Self(what.to_string())
+    }
+}
+
 fn wrong<T>(what: impl Into<String>) -> Result<T, PartSpecError> {
     Err(PartSpecError(what.into()))
 }
