@@ -368,6 +368,9 @@ pub struct PullArgs {
 /// Arguments of `demo`.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
+    /// Sounds of a simulated microphone in place of images, with the built-in package for sound.
+    #[arg(long, conflicts_with = "extractor")]
+    pub sound: bool,
     /// Built-in package to use.
     #[command(flatten)]
     pub extractor: BuiltInArgs,

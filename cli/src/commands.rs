@@ -13,6 +13,7 @@ mod completions;
 mod convert;
 mod cuts;
 mod demo;
+mod demo_sound;
 mod deploy;
 mod doctor;
 mod embed;
@@ -65,6 +66,7 @@ pub fn run(command: &Command, packages: &Packages) -> Result<(), CommandError> {
         Command::Serve(args) => serve::run(args, packages),
         Command::Doctor(args) => doctor::run(args, packages),
         Command::Deploy(args) => deploy::run(args, packages),
+        Command::Demo(args) if args.sound => demo_sound::run(args, packages),
         Command::Demo(args) => demo::run(args, packages),
         Command::Completions(args) => completions::run(args),
         Command::Manual(args) => manual::run(args),

@@ -178,7 +178,7 @@ fn examine(extractor: &mut Extractor, head: &Head) -> Result<Exam, CommandError>
 
 const WIDTH: usize = 320;
 const HEIGHT: usize = 240;
-type Panel = Framebuffer<
+pub(super) type Panel = Framebuffer<
     Rgb565,
     RawU16,
     LittleEndian,
@@ -221,7 +221,7 @@ fn screen(extractor: &mut Extractor, head: &Head, out: &Path) -> Result<(), Comm
 }
 
 /// Returns the panel as an image, each pixel enlarged to a square.
-fn image_of(panel: &Panel) -> image::RgbImage {
+pub(super) fn image_of(panel: &Panel) -> image::RgbImage {
     let scale = 2;
     image::RgbImage::from_fn((scale * WIDTH) as u32, (scale * HEIGHT) as u32, |x, y| {
         let at = Point::new(x as i32 / scale as i32, y as i32 / scale as i32);

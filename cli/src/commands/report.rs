@@ -2,11 +2,14 @@
 
 use std::path::Path;
 
-use offshoot::{AskError, ClassId, Extractor, Head, HeadError, HeadKind, Recipe};
+use offshoot::{AskError, ClassId, Extractor, Head, HeadError, HeadKind, NOTHING, Recipe};
 use serde_json::{Value, json};
 
 use crate::args::ReportArgs;
 use crate::error::CommandError;
+
+/// Names of a class of background: that of a device, and that of a data set.
+const BACKGROUNDS: [&str; 2] = [NOTHING, "background"];
 
 pub(super) fn run(args: &ReportArgs) -> Result<(), CommandError> {
     let mut head = Head::read(&args.head)?;
@@ -63,6 +66,28 @@ pub(super) fn run(args: &ReportArgs) -> Result<(), CommandError> {
         );
     } else if args.package.is_some() {
         println!("  the package states no statistics of its calibration set: see `offshoot check`");
+    }
+    if let Some(path) = &args.package {
+        wake(&head, &Extractor::open(path)?)?;
+    }
+    Ok(())
+}
+
+/// Prints the threshold of a head of wake words and what it hears at it; nothing for packages that
+/// take no sound, and heads without background.
+fn wake(head: &Head, extractor: &Extractor) -> Result<(), CommandError> {
+    let background = BACKGROUNDS.into_iter().find_map(|name| head.class_named(name));
+    let (Some(sound), Some(background)) = (extractor.sound(), background) else { return Ok(()) };
+    let windows = f64::from(sound.rate) * 3_600.0 / f64::from(sound.hop) / f64::from(sound.step);
+    let Some(threshold) = head.wake_threshold(background, windows as f32)? else {
+        println!("  wake words: fewer than ten samples of background");
+        return Ok(());
+    };
+    println!("  wake words, at a probability of {threshold:.4}, one false alarm an hour:");
+    for (class, name) in head.classes().filter(|(class, _)| *class != background) {
+        if let Some(recall) = head.recall(class, threshold)? {
+            println!("  {name}: {recall:.2} of its samples are heard");
+        }
     }
     Ok(())
 }

@@ -84,6 +84,8 @@ pub(super) fn run(args: &TeachArgs, packages: &Packages) -> Result<(), CommandEr
 fn bench(args: &TeachArgs, pause: Duration) -> Bench {
     Bench {
         camera: args.camera.clone(),
+        microphone: None,
+        background: None,
         turn: args.parts.turn,
         led: args.parts.led.clone(),
         memory: args.memory.clone(),
@@ -123,14 +125,14 @@ fn buttons(args: &TeachArgs, script: Option<Script>) -> Result<Box<dyn Buttons>,
     let is_served = args.web.is_some() || args.api.is_some();
     Ok(match (script, &args.parts.buttons) {
         (Some(script), _) => Box::new(script),
-        (None, Some(part)) => part.open(&args.camera)?,
+        (None, Some(part)) => part.open(args.camera.takes_input())?,
         // Beside a camera's stream keys come from the terminal, if there is one.
         (None, None) if is_served && matches!(args.camera, CameraPart::Pipe(_)) => {
-            ButtonsPart::Keys.open(&args.camera).unwrap_or_else(|_| Box::new(NoButtons))
+            ButtonsPart::Keys.open(args.camera.takes_input()).unwrap_or_else(|_| Box::new(NoButtons))
         }
         // A service has a web page or programs, and no keyboard.
         (None, None) if is_served && !io::stdin().is_terminal() => Box::new(NoButtons),
-        (None, None) => ButtonsPart::Keys.open(&args.camera)?,
+        (None, None) => ButtonsPart::Keys.open(args.camera.takes_input())?,
     })
 }
 

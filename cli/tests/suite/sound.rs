@@ -204,3 +204,22 @@ fn wrong_front_ends_are_refused() {
     refused(dir, &with("yamnet"), &["a.wav", "ends early"]);
     assert!(Sample::of_file(silent.join("a.wav")).sound(16_000).is_err());
 }
+
+#[test]
+fn the_demo_teaches_sounds_and_draws_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = ok(dir.path(), &["demo", "--sound", "--out", "screen.png", "--keep", "kept"]);
+    println!("{text}");
+    let line = text.lines().find(|line| line.ends_with("of 50 right")).unwrap();
+    let right: u32 = line.split_whitespace().next().unwrap().parse().unwrap();
+    assert!(right >= 45, "{text}");
+    let screen = image::open(dir.path().join("screen.png")).unwrap().into_rgb8();
+    assert_eq!(screen.dimensions(), (640, 480));
+    // Bright parts of a spectrogram: the word stands out.
+    assert!(screen.pixels().filter(|pixel| pixel[0] > 230 && pixel[2] < 120).count() > 300);
+    let verified = ok(dir.path(), &["verify", "kept/speech.offshoot"]);
+    assert!(verified.contains("verify ok"), "{verified}");
+    let report = ok(dir.path(), &["report", "kept/demo.head", "--package", "kept/speech.offshoot"]);
+    assert!(report.contains("15 samples of 5 classes"), "{report}");
+    refused(dir.path(), &["demo", "--sound", "--extractor", "small"], &["cannot be used with"]);
+}

@@ -11,6 +11,7 @@ pub struct Image<'a> {
     width: u32,
     height: u32,
     rgb: &'a [u8],
+    on_small_panels: bool,
 }
 
 impl<'a> Image<'a> {
@@ -23,7 +24,19 @@ impl<'a> Image<'a> {
         let sides = 1..=limit;
         let needed = (u64::from(width) * u64::from(height)).saturating_mul(3);
         let fits = sides.contains(&width) && sides.contains(&height) && rgb.len() as u64 >= needed;
-        fits.then_some(Self { width, height, rgb })
+        fits.then_some(Self { width, height, rgb, on_small_panels: false })
+    }
+
+    /// Shows the image on small panels, too, in place of the bars, stretched to the place: a
+    /// spectrogram says more there than a photograph.
+    #[must_use]
+    pub fn on_small_panels(self) -> Self {
+        Self { on_small_panels: true, ..self }
+    }
+
+    /// Returns true if small panels show the image.
+    pub(crate) fn is_on_small_panels(&self) -> bool {
+        self.on_small_panels
     }
 
     /// Returns the width in pixels.

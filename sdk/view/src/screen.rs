@@ -11,7 +11,7 @@ use crate::short::Short;
 pub struct Screen<'a> {
     /// Name of the device or of the application.
     pub title: &'a str,
-    /// Camera image; left out on small panels.
+    /// Camera image, left out on small panels, or a spectrogram ([`Image::on_small_panels`]).
     pub image: Option<Image<'a>>,
     /// State of the device.
     pub state: State<'a>,

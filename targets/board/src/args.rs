@@ -95,6 +95,11 @@ usage:
         [--tune idle|off]                         tune the network on the lessons while nothing is
                                                   pressed; off undoes it
         [--testui]                                test buttons, light and screen instead
+  offshoot-board listen [PACKAGE]                 the same for sounds: hold a button and speak
+        [--microphone -|sim|FILE.wav]             (-) arecord -q -t raw -f S16_LE -c 1 -r 16000 |
+        [--background HEAD]                       other words and sounds, for the first start
+        and run's options without --camera, --turn, --extractor and --tune; --threshold is chosen
+        by the background. Only embeddings are kept, no sound
 "
     ),
     "
@@ -128,6 +133,8 @@ const COMMANDS: &[&str] = &[
     "serve",
     #[cfg(feature = "device")]
     "run",
+    #[cfg(feature = "device")]
+    "listen",
 ];
 
 /// Command to run.
@@ -264,9 +271,13 @@ pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Command, ArgErro
     let mut args = args.into_iter().peekable();
     #[cfg(feature = "device")]
     if args.next_if(|first| first == "run").is_some() {
-        return Ok(
-            run_options::read(args)?.map_or(Command::Help, |run| Command::Run(Box::new(run)))
-        );
+        let run = run_options::read(args, None)?;
+        return Ok(run.map_or(Command::Help, |run| Command::Run(Box::new(run))));
+    }
+    #[cfg(feature = "device")]
+    if args.next_if(|first| first == "listen").is_some() {
+        let run = run_options::read(args, Some(offshoot_device::MicrophonePart::Pipe))?;
+        return Ok(run.map_or(Command::Help, |run| Command::Run(Box::new(run))));
     }
     let Parts { rest, kind, tail, help, version } = split(args)?;
     let mut rest = Rest { command: "", items: rest.into_iter() };
@@ -484,14 +495,14 @@ mod tests {
             #[cfg(feature = "device")]
             (
                 "",
-                "no command; there are info, verify, teach, ask, time, finetune, doctor, serve, run",
+                "no command; there are info, verify, teach, ask, time, finetune, doctor, serve, run, listen",
             ),
             #[cfg(not(feature = "device"))]
             ("--", "no command; there are info, verify, teach, ask, time"),
             #[cfg(feature = "device")]
             (
                 "inof p",
-                "no command 'inof'; there are info, verify, teach, ask, time, finetune, doctor, serve, run",
+                "no command 'inof'; there are info, verify, teach, ask, time, finetune, doctor, serve, run, listen",
             ),
             #[cfg(feature = "tune")]
             ("time p --tail t", "'time' has no option --tail"),

@@ -10,6 +10,9 @@ use crate::diagnostics::machine::Machine;
 /// File name of the package that comes with Offshoot for sound: `models/speech`.
 pub const SPEECH: &str = "speech.offshoot";
 
+/// File name of the head that has background for it: other words.
+pub const BACKGROUND: &str = "speech.head";
+
 /// Part numbers of in-order ARM cores (implementer `0x41`) without dot products: Cortex-A34, A53,
 /// A35.
 const IN_ORDER: [u32; 3] = [0xd02, 0xd03, 0xd04];

@@ -40,7 +40,7 @@ mod setup;
 #[cfg(feature = "web")]
 mod web;
 
-pub use built_in::{BuiltIn, SPEECH};
+pub use built_in::{BACKGROUND, BuiltIn, SPEECH};
 pub use buttons::debounce::{Edge, Lines, Presses};
 #[cfg(all(feature = "buses", target_os = "linux"))]
 pub use buttons::gpio::{GpioLines, Pin, PinError};
@@ -87,6 +87,7 @@ pub use session::limits::{MOST_CLASSES, limits};
 pub use session::persistence::{Memory, MemoryError};
 pub use session::run_loop::{run, show_end};
 pub use session::smoothing::Smooth;
+pub use session::waterfall::Waterfall;
 pub use session::{Flow, Ports, Session, SessionError};
 pub use settings::{Settings, Tunes};
 pub use setup::device::{Bench, DeviceError, Remembered};

@@ -15,7 +15,7 @@ pub(crate) mod run_loop;
 pub(crate) mod smoothing;
 mod tuning;
 mod watching;
-mod waterfall;
+pub(crate) mod waterfall;
 
 use std::fmt::Write;
 use std::thread;
@@ -465,7 +465,8 @@ impl Session {
         let moment = offshoot_view::Screen {
             title: "Offshoot",
             image: Image::new(self.shot.width(), self.shot.height(), self.shot.rgb())
-                .filter(|_| !self.is_gone),
+                .filter(|_| !self.is_gone)
+                .map(|image| if self.hears() { image.on_small_panels() } else { image }),
             state,
             classes: &lines[..classes],
             threshold: Some(self.settings.threshold),

@@ -1,9 +1,11 @@
-//! Layout without a camera image: label and bars, designed for 128 x 64.
+//! Layout without a camera image: label and bars, or a spectrogram in place of the bars, designed for
+//! 128 x 64.
 
 use embedded_graphics::prelude::*;
 use embedded_graphics::primitives::Rectangle;
 
 use super::pen::{Pen, area, filled};
+use crate::image::Image;
 use crate::ink::Ink;
 use crate::screen::{ClassLine, Screen, State};
 use crate::text::{Align, Type, face};
@@ -53,6 +55,9 @@ where
             return pen.paragraph([SMALL, SMALL], advice, below(TOP), pen.theme.text);
         }
         _ => {}
+    }
+    if let Some(image) = screen.image.filter(Image::is_on_small_panels) {
+        return image.draw(pen.target, below(TOP));
     }
     let fitting = ((height - TOP - hint) / ROW).max(0) as usize;
     let highlighted = screen.highlighted();

@@ -20,6 +20,21 @@ pub const IMAGE: [[u8; 3]; 48] = {
     pixels
 };
 
+/// Returns a spectrogram of 32 x 12: a tone that rises, and its overtone.
+pub const SOUND: [[u8; 3]; 384] = {
+    let mut pixels = [[10, 8, 30]; 384];
+    let mut x = 4;
+    while x < 26 {
+        let row = 11 - x / 3;
+        pixels[row * 32 + x] = [245, 200, 120];
+        if row > 3 {
+            pixels[(row - 4) * 32 + x] = [150, 60, 110];
+        }
+        x += 1;
+    }
+    pixels
+};
+
 const fn line(name: &'static str, samples: u32, probability: f32) -> ClassLine<'static> {
     ClassLine { name, samples, probability }
 }
@@ -30,6 +45,8 @@ const EMPTY: [ClassLine<'static>; 3] =
     [line("mug", 5, 0.03), line("plant", 5, 0.01), line("nothing", 5, 0.96)];
 const LIVE: [ClassLine<'static>; 3] =
     [line("mug", 5, 0.91), line("plant", 5, 0.06), line("cup", 3, 0.03)];
+const HEARD: [ClassLine<'static>; 3] =
+    [line("whistle", 5, 0.97), line("knock", 5, 0.02), line("nothing", 140, 0.01)];
 const DOUBT: [ClassLine<'static>; 3] =
     [line("mug", 5, 0.41), line("plant", 5, 0.2), line("cup", 3, 0.1)];
 const RIGHT: [ClassLine<'static>; 3] =
@@ -38,7 +55,7 @@ const WELL: [ClassLine<'static>; 3] =
     [line("mug", 5, 1.0), line("plant", 5, 1.0), line("cup", 5, 1.0)];
 
 /// Each with its name.
-pub fn moments() -> [(&'static str, Screen<'static>); 10] {
+pub fn moments() -> [(&'static str, Screen<'static>); 11] {
     let moment = |state, classes, hint| Screen {
         title: "Offshoot",
         image: Image::new(8, 6, IMAGE.as_flattened()),
@@ -61,7 +78,16 @@ pub fn moments() -> [(&'static str, Screen<'static>); 10] {
             "A teach B next, hold: undo",
         )
     };
+    let sound = Screen {
+        image: Image::new(32, 12, SOUND.as_flattened()).map(Image::on_small_panels),
+        ..moment(
+            State::Answer { class: "whistle", confidence: 0.97 },
+            &HEARD,
+            "A teach B next, hold: undo",
+        )
+    };
     [
+        ("sound", sound),
         ("more", more),
         ("nothing", moment(State::Nothing, &EMPTY, "A teach B next, hold: undo")),
         (

@@ -1,4 +1,4 @@
-//! Options of `run`, the same as those of `offshoot teach`.
+//! Options of `run`, the same as those of `offshoot teach`, and of `listen`.
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -8,20 +8,18 @@ use std::str::FromStr;
 
 use offshoot::Tuning;
 use offshoot_device::{
-    Address, Broker, BuiltIn, ButtonsPart, CameraPart, LedPart, ScreenPart, Tunes, Turn,
-    web_address,
+    Address, Broker, BuiltIn, ButtonsPart, CameraPart, LedPart, MicrophonePart, ScreenPart, Tunes,
+    Turn, web_address,
 };
 
 use super::{ArgError, text};
 
 /// Default path of the durable memory.
 const MEMORY: &str = "offshoot-lessons.store";
+const SOUND_MEMORY: &str = "offshoot-sounds.store";
 
 /// Default camera.
 const CAMERA: &str = "/dev/video0";
-
-/// Default threshold of recognition (mean probability).
-const THRESHOLD: f32 = 0.6;
 
 /// Parts and settings of a device.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,13 +30,18 @@ pub struct RunArgs {
     pub memory: PathBuf,
     pub starts_anew: bool,
     pub camera: CameraPart,
+    /// Microphone of `listen`; `None` for `run`.
+    pub microphone: Option<MicrophonePart>,
+    /// Head with samples of background.
+    pub background: Option<PathBuf>,
     pub turn: Turn,
     pub buttons: ButtonsPart,
     pub screen: ScreenPart,
     pub rotate: Turn,
     pub led: LedPart,
     pub names: Vec<String>,
-    pub threshold: f32,
+    /// Threshold of recognition; the default if `None`.
+    pub threshold: Option<f32>,
     pub threads: NonZeroU8,
     pub script: Option<PathBuf>,
     pub web: Option<SocketAddr>,
@@ -48,21 +51,47 @@ pub struct RunArgs {
     pub tunes: Tunes,
 }
 
-/// Parses the arguments behind `run`; `None` if help is requested.
-pub fn read(args: impl Iterator<Item = OsString>) -> Result<Option<RunArgs>, ArgError> {
+impl RunArgs {
+    /// Returns true if standard input is that of the camera or of the microphone.
+    pub fn takes_input(&self) -> bool {
+        match &self.microphone {
+            Some(microphone) => *microphone == MicrophonePart::Pipe,
+            None => self.camera.takes_input(),
+        }
+    }
+
+    /// Returns true if camera or microphone are simulated.
+    pub fn is_simulated(&self) -> bool {
+        match &self.microphone {
+            Some(microphone) => *microphone == MicrophonePart::Simulated,
+            None => self.camera == CameraPart::Simulated,
+        }
+    }
+}
+
+/// Parses the arguments behind `run` or, with the default microphone, `listen`; `None` if help is
+/// requested.
+pub fn read(
+    args: impl Iterator<Item = OsString>,
+    microphone: Option<MicrophonePart>,
+) -> Result<Option<RunArgs>, ArgError> {
+    let hears = microphone.is_some();
+    let command = if hears { "listen" } else { "run" };
     let mut run = RunArgs {
         package: None,
         extractor: None,
-        memory: MEMORY.into(),
+        memory: if hears { SOUND_MEMORY } else { MEMORY }.into(),
         starts_anew: false,
         camera: CameraPart::Device(CAMERA.into()),
+        microphone,
+        background: None,
         turn: Turn::None,
         buttons: ButtonsPart::None,
         screen: ScreenPart::None,
         rotate: Turn::None,
         led: LedPart::None,
         names: Vec::new(),
-        threshold: THRESHOLD,
+        threshold: None,
         threads: NonZeroU8::MIN,
         script: None,
         web: None,
@@ -88,7 +117,9 @@ pub fn read(args: impl Iterator<Item = OsString>) -> Result<Option<RunArgs>, Arg
                     Some((name, value)) => (name.to_string(), Some(OsString::from(value))),
                     None => (option.to_string(), None),
                 };
-                let name = OPTIONS.into_iter().find(|known| **known == name);
+                let known = OPTIONS.into_iter().chain(HEARS.iter().copied());
+                let unfit = if hears { SEES } else { HEARS };
+                let name = known.filter(|name| !unfit.contains(name)).find(|known| **known == name);
                 let name = name.ok_or_else(|| ArgError::UnknownOption(text(arg.clone())))?;
                 let value = value.or_else(|| args.next()).ok_or(ArgError::Alone(name))?;
                 set(&mut run, name, value)?;
@@ -103,9 +134,13 @@ pub fn read(args: impl Iterator<Item = OsString>) -> Result<Option<RunArgs>, Arg
     }
     match plain.next() {
         None => Ok(Some(run)),
-        Some(extra) => Err(ArgError::TooMany { command: "run", extra: text(extra) }),
+        Some(extra) => Err(ArgError::TooMany { command, extra: text(extra) }),
     }
 }
+
+/// Options that `listen` does not have, and those that `run` does not have.
+const SEES: &[&str] = &["--extractor", "--eyes", "--camera", "--turn", "--tune"];
+const HEARS: &[&str] = &["--microphone", "--background"];
 
 const OPTIONS: [&str; 17] = [
     "--extractor",
@@ -138,6 +173,13 @@ fn set(run: &mut RunArgs, name: &'static str, value: OsString) -> Result<(), Arg
             run.camera = camera
                 .map_err(|error| ArgError::Value { option: name, what: error.to_string() })?;
         }
+        "--microphone" => {
+            let microphone = MicrophonePart::try_from(PathBuf::from(value).as_path());
+            let microphone = microphone
+                .map_err(|error| ArgError::Value { option: name, what: error.to_string() })?;
+            run.microphone = Some(microphone);
+        }
+        "--background" => run.background = Some(value.into()),
         "--turn" => run.turn = parsed(name, value)?,
         "--buttons" => run.buttons = parsed(name, value)?,
         "--screen" => run.screen = parsed(name, value)?,
@@ -168,7 +210,7 @@ fn set(run: &mut RunArgs, name: &'static str, value: OsString) -> Result<(), Arg
                     what: "needs a number from 0 to 1".to_string(),
                 });
             }
-            run.threshold = share;
+            run.threshold = Some(share);
         }
     }
     Ok(())
@@ -191,7 +233,7 @@ mod tests {
     use super::*;
 
     fn line(line: &str) -> Result<Option<RunArgs>, ArgError> {
-        read(line.split_whitespace().map(OsString::from))
+        read(line.split_whitespace().map(OsString::from), None)
     }
 
     #[test]
@@ -236,6 +278,31 @@ mod tests {
         let raw = line("--camera -:i420:780x360,stride=832 p").unwrap().unwrap();
         assert_eq!(raw.camera.to_string(), "-:i420:780x360,stride=832");
         assert_eq!(line("p -h"), Ok(None));
+    }
+
+    fn heard(line: &str) -> Result<Option<RunArgs>, ArgError> {
+        read(line.split_whitespace().map(OsString::from), Some(MicrophonePart::Pipe))
+    }
+
+    #[test]
+    fn listen_has_a_microphone_in_place_of_the_camera() {
+        let bare = heard("p").unwrap().unwrap();
+        assert_eq!((bare.microphone.clone(), bare.threshold), (Some(MicrophonePart::Pipe), None));
+        assert!(bare.takes_input() && !bare.is_simulated());
+        assert_eq!(bare.memory, PathBuf::from(SOUND_MEMORY));
+        let sim = heard("--microphone sim --threshold 0.8 --background b.head --screen none");
+        let sim = sim.unwrap().unwrap();
+        assert!(sim.is_simulated() && !sim.takes_input());
+        assert_eq!((sim.threshold, sim.background), (Some(0.8), Some("b.head".into())));
+        for (text, message) in [
+            ("p --camera sim", "no option '--camera'; if it is a file, put '--' before it"),
+            ("p q", "'listen' has no use for 'q'"),
+        ] {
+            assert_eq!(heard(text).unwrap_err().to_string(), message, "{text}");
+        }
+        let told = heard("--microphone alsa:default").unwrap_err().to_string();
+        assert!(told.contains("arecord"), "{told}");
+        assert!(line("p --microphone sim").is_err(), "`run` has none");
     }
 
     #[test]

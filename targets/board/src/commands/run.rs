@@ -7,13 +7,16 @@ use std::time::Duration;
 
 use offshoot::{Extractor, Options};
 use offshoot_device::{
-    ApiOptions, Bench, BuiltIn, Buttons, CameraPart, DeviceError, Ending, Machine, MqttOptions,
-    Script, Settings, Tee, WebOptions, publish, serve, serve_api,
+    ApiOptions, BACKGROUND, Bench, BuiltIn, Buttons, DeviceError, Ending, Machine, MqttOptions,
+    SPEECH, Script, Settings, Tee, WebOptions, publish, serve, serve_api,
 };
 
 use super::{Outcome, Result};
 use crate::args::RunArgs;
 use crate::error::BoardError;
+
+/// Default threshold of recognition of a camera (mean probability).
+const THRESHOLD: f32 = 0.6;
 
 /// Time between frames of a source that is not a real camera.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -27,7 +30,7 @@ pub(super) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<Outcome> {
     let mut screen = args.screen.open(args.rotate)?;
     let mut buttons: Box<dyn Buttons> = match script {
         Some(script) => Box::new(script),
-        None => show_error(args.buttons.open(&args.camera), &mut *screen)?,
+        None => show_error(args.buttons.open(args.takes_input()), &mut *screen)?,
     };
     if args.testui {
         let tested = bench.test(&mut Tee(&ending, buttons), &mut *screen)?;
@@ -40,7 +43,7 @@ pub(super) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<Outcome> {
         return Ok(if works { Outcome::Done } else { Outcome::CheckFailed });
     }
     if let Some(address) = args.web {
-        let options = WebOptions::new(address, args.camera == CameraPart::Simulated);
+        let options = WebOptions::new(address, args.is_simulated());
         let (page, visitors) =
             show_error(serve(&options).map_err(DeviceError::from), &mut *screen)?;
         writeln!(out, "open {}", page.url())?;
@@ -80,13 +83,16 @@ pub(super) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<Outcome> {
 /// Returns the device that the options describe.
 fn bench(args: &RunArgs, pause: Duration) -> Bench {
     let settings = Settings {
-        threshold: args.threshold,
+        threshold: args.threshold.unwrap_or(THRESHOLD),
+        wake_threshold: args.threshold,
         names: args.names.clone(),
         tunes: args.tunes,
         ..Settings::default()
     };
     Bench {
         camera: args.camera.clone(),
+        microphone: args.microphone.clone(),
+        background: background(args),
         turn: args.turn,
         led: args.led.clone(),
         memory: args.memory.clone(),
@@ -94,6 +100,14 @@ fn bench(args: &RunArgs, pause: Duration) -> Bench {
         pause,
         settings,
     }
+}
+
+/// Returns the named head of background, otherwise the one that comes with the package that is taken
+/// if none is named.
+fn background(args: &RunArgs) -> Option<PathBuf> {
+    let built_in = || folders().map(|folder| folder.join(BACKGROUND)).find(|path| path.exists());
+    let is_built_in = args.microphone.is_some() && args.package.is_none();
+    args.background.clone().or_else(|| built_in().filter(|_| is_built_in))
 }
 
 /// Returns the folders that are searched for packages if none is named: beside this program, the
@@ -113,18 +127,16 @@ fn package(args: &RunArgs) -> Result<PathBuf> {
     }
     let fits = BuiltIn::of(&Machine::default());
     let other = BuiltIn::ALL.into_iter().find(|built_in| *built_in != fits);
-    let wanted: Vec<BuiltIn> = args
-        .extractor
-        .map_or_else(|| [fits].into_iter().chain(other).collect(), |built_in| vec![built_in]);
-    let places =
-        wanted.iter().flat_map(|built_in| folders().map(|folder| folder.join(built_in.file())));
+    let wanted: Vec<&str> = match (&args.microphone, args.extractor) {
+        (Some(_), _) => vec![SPEECH],
+        (None, Some(built_in)) => vec![built_in.file()],
+        (None, None) => [fits].into_iter().chain(other).map(BuiltIn::file).collect(),
+    };
+    let places = wanted.iter().flat_map(|name| folders().map(move |folder| folder.join(name)));
     let found = places.into_iter().find(|path| path.exists());
-    found.ok_or_else(|| {
-        let names: Vec<&str> = wanted.iter().map(|built_in| built_in.file()).collect();
-        BoardError::File {
-            what: format!("no {} beside this program, here, or in /usr/local/share/offshoot or /usr/share/offshoot", names.join(" or ")),
-            next: "name a PACKAGE, or copy one there: `offshoot pull sharp` and `offshoot pull sprout` write them",
-        }
+    found.ok_or_else(|| BoardError::File {
+        what: format!("no {} beside this program, here, or in /usr/local/share/offshoot or /usr/share/offshoot", wanted.join(" or ")),
+        next: "name a PACKAGE, or copy one there: `offshoot pull sharp`, `sprout` and `speech_embedding` write them",
     })
 }
 

@@ -14,7 +14,7 @@ use crate::camera::frame_buffer::CapturedFrame;
 use crate::ports::Refused;
 
 /// Number of windows whose mean is asked: a clip that was taught is a mean of several, too.
-const SPAN: usize = 4;
+const SPAN: usize = 3;
 
 /// Samples of a take before its button was pressed, in parts of a second.
 const EARLIER: u32 = 5;

@@ -22,9 +22,9 @@ const GREEN: [u8; 3] = [76, 207, 168];
 const RED: [u8; 3] = [255, 122, 107];
 const TRACK: [u8; 3] = [27, 34, 45];
 
-/// Spectrogram that moves to the left.
+/// Spectrogram that moves to the left, as the picture of a device that hears.
 #[derive(Debug)]
-pub(super) struct Waterfall {
+pub struct Waterfall {
     bands: usize,
     /// Number of frames from window to window.
     step: usize,
@@ -34,12 +34,14 @@ pub(super) struct Waterfall {
 }
 
 impl Waterfall {
-    pub(super) fn new(bands: usize, step: usize) -> Self {
+    /// Creates a picture of silence, for windows of `bands` bands that follow each other by `step`
+    /// frames.
+    pub fn new(bands: usize, step: usize) -> Self {
         Self { bands, step, columns: vec![0; (COLUMNS - LEVEL) * bands], level: Level::default() }
     }
 
     /// Adds the newest frames of a window: a row for each frame.
-    pub(super) fn add(&mut self, picture: Frame<'_>, level: Level) {
+    pub fn add(&mut self, picture: Frame<'_>, level: Level) {
         let height = picture.height() as usize;
         let newest = self.step.min(height).min(COLUMNS - LEVEL);
         self.columns.copy_within(newest * self.bands.., 0);
@@ -51,7 +53,7 @@ impl Waterfall {
     }
 
     /// Draws the picture into a frame.
-    pub(super) fn paint(&self, shot: &mut CapturedFrame) {
+    pub fn paint(&self, shot: &mut CapturedFrame) {
         let each = ROWS.div_ceil(self.bands).max(1);
         let rows = each * self.bands;
         let pixels = shot.reshape(COLUMNS as u32, rows as u32);

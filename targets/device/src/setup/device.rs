@@ -1,15 +1,17 @@
 //! Assembled device: its parts are opened, and a session runs on them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use offshoot::{Extractor, Head};
+use offshoot::{Extractor, Head, HeadKind};
 
+use super::microphone_part::MicrophonePart;
 use super::open_parts::PartError;
 use super::part_spec::{CameraPart, LedPart};
 use crate::camera::pixels::Turn;
 use crate::camera::simulated::Simulated;
 use crate::diagnostics::test_ui::{TestPorts, Tested, test_ui};
+use crate::microphone::rehearsed::Rehearsed;
 use crate::names::{NamesError, check_names};
 use crate::ports::{Action, Buttons, Led, Screen, ScreenError, SourceError};
 use crate::session::limits::limits;
@@ -31,6 +33,25 @@ pub enum DeviceError {
     /// The camera failed.
     #[error("{0}; `doctor` looks at cameras and permissions")]
     Camera(#[from] SourceError),
+    /// The package takes another kind of input than the device has.
+    #[error("this package takes {takes}: {next}")]
+    OtherSense {
+        /// Input of the package.
+        takes: &'static str,
+        /// Advice to the user.
+        next: &'static str,
+    },
+    /// A head of background cannot be read or merged.
+    #[error("{path}: {source}", path = .path.display())]
+    Background {
+        /// File of the head.
+        path: PathBuf,
+        /// The cause.
+        source: offshoot::MergeError,
+    },
+    /// The extractor or a head failed.
+    #[error(transparent)]
+    Offshoot(#[from] offshoot::Error),
     /// Buttons, screen or light failed.
     #[error(transparent)]
     Part(#[from] PartError),
@@ -60,6 +81,10 @@ pub type Remembered = (Memory, Option<Head>);
 pub struct Bench {
     /// Camera of the device.
     pub camera: CameraPart,
+    /// Microphone in place of the camera, for a package that takes sound.
+    pub microphone: Option<MicrophonePart>,
+    /// Head with samples of background, for a device that hears and was taught nothing yet.
+    pub background: Option<PathBuf>,
     /// Rotation of its frames.
     pub turn: Turn,
     /// Light of the device.
@@ -101,7 +126,31 @@ impl Bench {
         if memory.has_lost() {
             say(&format!("{}: {LOST}", path.display()));
         }
+        let head = match (head, &self.background) {
+            (None, Some(path)) => Some(background(path, extractor)?),
+            (head, _) => head,
+        };
         Ok((memory, head))
+    }
+
+    /// Opens the camera, or the microphone of a package that takes sound.
+    fn open_source(
+        &self,
+        extractor: &Extractor,
+    ) -> Result<Box<dyn crate::FrameSource>, DeviceError> {
+        match (&self.microphone, extractor.sound()) {
+            (Some(microphone), Some(sound)) => {
+                Ok(microphone.open(sound.rate, !self.pause.is_zero())?)
+            }
+            (Some(_), None) => Err(DeviceError::OtherSense {
+                takes: "no sound",
+                next: "name one that does, such as speech.offshoot, or use `run`",
+            }),
+            (None, Some(_)) => {
+                Err(DeviceError::OtherSense { takes: "sound", next: "use `listen`" })
+            }
+            (None, None) => Ok(self.camera.open(self.turn, self.pause)?),
+        }
     }
 
     /// Runs a session until the user ends it; returns it, with the trained head. An error that stops it
@@ -147,10 +196,16 @@ impl Bench {
                 _ => format!("hold {name}"),
             };
         }
-        let is_simulated = self.camera == CameraPart::Simulated;
+        let is_simulated = match &self.microphone {
+            Some(microphone) => *microphone == MicrophonePart::Simulated,
+            None => self.camera == CameraPart::Simulated,
+        };
         let hint = buttons.hint();
         if is_simulated && settings.names.is_empty() {
-            settings.names.extend(Simulated::names().map(str::to_string));
+            match self.microphone {
+                Some(_) => settings.names.extend(Rehearsed::names().map(str::to_string)),
+                None => settings.names.extend(Simulated::names().map(str::to_string)),
+            }
         }
         let has_keys = settings.first == "1";
         if is_simulated && has_keys {
@@ -158,7 +213,7 @@ impl Bench {
         } else if !hint.is_empty() {
             settings.hint = hint;
         }
-        let source = self.camera.open(self.turn, self.pause)?;
+        let source = self.open_source(&extractor)?;
         let session = Session::new(extractor, Some(remembered), settings)?;
         Ok((session, source, self.led.open()?))
     }
@@ -178,4 +233,13 @@ impl Bench {
         let led = (self.led != LedPart::None).then_some(&mut *led as &mut dyn Led);
         Ok(test_ui(&mut TestPorts { buttons, screen, led, pause: self.pause.min(LOOK) })?)
     }
+}
+
+/// Returns a head that was taught the background in a file and nothing else.
+fn background(path: &Path, extractor: &Extractor) -> Result<Head, DeviceError> {
+    let taught = Head::load(path, extractor)?;
+    let mut head = Head::new(HeadKind::Auto, extractor, limits())?;
+    let merged = head.merge(&taught);
+    merged.map_err(|source| DeviceError::Background { path: path.to_path_buf(), source })?;
+    Ok(head)
 }

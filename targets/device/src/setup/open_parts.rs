@@ -84,18 +84,18 @@ impl CameraPart {
 }
 
 impl ButtonsPart {
-    /// Opens the buttons of a device with this camera: beside one on standard input, keys are those
-    /// of the controlling terminal (`/dev/tty`).
+    /// Opens the buttons: beside a camera or a microphone on standard input, keys are those of the
+    /// controlling terminal (`/dev/tty`).
     ///
     /// # Errors
     ///
     /// [`PartError`] if they do not exist.
-    pub fn open(&self, camera: &CameraPart) -> Result<Box<dyn Buttons>, PartError> {
-        let _takes_input = matches!(camera, CameraPart::Pipe(_));
+    pub fn open(&self, takes_input: bool) -> Result<Box<dyn Buttons>, PartError> {
+        let _ = takes_input;
         match self {
             Self::None => Ok(Box::new(NoButtons)),
             #[cfg(feature = "terminal")]
-            Self::Keys if _takes_input => {
+            Self::Keys if takes_input => {
                 let keys = crate::Keyboard::beside_stream().map_err(PartError::no_tty)?;
                 Ok(Box::new(keys))
             }
@@ -244,7 +244,7 @@ mod tests {
             assert!(error.starts_with(&format!("{screen}: ")) && error.contains(next), "{error}");
         }
         let buttons: ButtonsPart = "gpio:gpiochip99:1,2".parse().unwrap();
-        let error = buttons.open(&CameraPart::Simulated).err().unwrap().to_string();
+        let error = buttons.open(false).err().unwrap().to_string();
         assert!(error.starts_with("gpio:gpiochip99:1,2: no such chip; there are:"), "{error}");
         let light: LedPart = "gpio:/dev/gpiochip99:1".parse().unwrap();
         assert!(light.open().is_err());

@@ -50,6 +50,13 @@ pub enum CameraPart {
     Pipe(PipeFormat),
 }
 
+impl CameraPart {
+    /// Returns true if its frames come by standard input.
+    pub fn takes_input(&self) -> bool {
+        matches!(self, Self::Pipe(_))
+    }
+}
+
 impl TryFrom<&Path> for CameraPart {
     type Error = PartSpecError;
 
