@@ -162,7 +162,7 @@ if wants board; then
         name=offshoot-board-$version-${triple%%-*}-linux
         mkdir "$work/$name"
         install -m 755 "$(board_program "$triple")" "$work/$name/offshoot-board"
-        cp models/{sharp/sharp,sprout/sprout,speech/speech}.offshoot LICENSE-MIT LICENSE-APACHE NOTICE "$work/$name/"
+        cp models/{sharp/sharp,sprout/sprout,speech/speech}.offshoot models/speech/speech.head LICENSE-MIT LICENSE-APACHE NOTICE "$work/$name/"
         cp targets/README.md "$work/$name/README.md"
         archive "$name"
     done
@@ -212,7 +212,7 @@ if wants deb; then
         tree=$work/deb-board-${triple%%-*}
         mkdir -p "$tree/usr/bin" "$tree/usr/share/offshoot" "$tree/etc/default" "$tree/usr/lib/systemd/system"
         install -m 755 "$(board_program "$triple")" "$tree/usr/bin/offshoot-board"
-        cp models/{sharp/sharp,sprout/sprout,speech/speech}.offshoot "$tree/usr/share/offshoot/"
+        cp models/{sharp/sharp,sprout/sprout,speech/speech}.offshoot models/speech/speech.head "$tree/usr/share/offshoot/"
         cp targets/board/debian/default "$tree/etc/default/offshoot-board"
         cp targets/board/debian/service "$tree/usr/lib/systemd/system/offshoot-board.service"
         documented "$tree" offshoot-board targets/README.md

@@ -57,6 +57,11 @@ impl Waterfall {
         let each = ROWS.div_ceil(self.bands).max(1);
         let rows = each * self.bands;
         let pixels = shot.reshape(COLUMNS as u32, rows as u32);
+        // What is no louder than the mean is dark.
+        let mean = self.columns.iter().map(|&byte| usize::from(byte)).sum::<usize>()
+            / self.columns.len();
+        let loudest = self.columns.iter().copied().max().map_or(1, usize::from);
+        let span = loudest.saturating_sub(mean).max(32);
         let share = 1.0 - self.level.decibels().max(QUIETEST) / QUIETEST;
         let lit = (share * rows as f32) as usize;
         let loud = if self.level.peak >= TOO_LOUD { RED } else { GREEN };
@@ -65,7 +70,8 @@ impl Waterfall {
             let line = line.as_chunks_mut::<3>().0;
             let (sound, level) = line.split_at_mut(COLUMNS - LEVEL);
             for (pixel, column) in sound.iter_mut().zip(self.columns.chunks_exact(self.bands)) {
-                *pixel = colour(column[band]);
+                let above = usize::from(column[band]).saturating_sub(mean);
+                *pixel = colour((above * 255 / span).min(255) as u8);
             }
             level.fill(if rows - y <= lit { loud } else { TRACK });
             level[0] = RAMP[0];
