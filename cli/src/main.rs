@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use offshoot_cli::built_in::Packages;
-use offshoot_device::SPEECH;
 use offshoot_convert::sandbox::Invocation;
+use offshoot_device::SPEECH;
 
 /// Built-in files. A static, not a constant: that would be in the program once for each use.
 static FILES: [(&str, &[u8]); 4] = [

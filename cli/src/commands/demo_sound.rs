@@ -68,7 +68,11 @@ fn teach(extractor: &mut Extractor) -> Result<Head, CommandError> {
     let start = Instant::now();
     head.fit()?;
     let fitted = ms(start.elapsed());
-    println!("   {} samples, {} head, {fitted:.2} ms to train", head.sample_count(), head.chosen()?.kind);
+    println!(
+        "   {} samples, {} head, {fitted:.2} ms to train",
+        head.sample_count(),
+        head.chosen()?.kind
+    );
     Ok(head)
 }
 

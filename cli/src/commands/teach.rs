@@ -128,7 +128,9 @@ fn buttons(args: &TeachArgs, script: Option<Script>) -> Result<Box<dyn Buttons>,
         (None, Some(part)) => part.open(args.camera.takes_input())?,
         // Beside a camera's stream keys come from the terminal, if there is one.
         (None, None) if is_served && matches!(args.camera, CameraPart::Pipe(_)) => {
-            ButtonsPart::Keys.open(args.camera.takes_input()).unwrap_or_else(|_| Box::new(NoButtons))
+            ButtonsPart::Keys
+                .open(args.camera.takes_input())
+                .unwrap_or_else(|_| Box::new(NoButtons))
         }
         // A service has a web page or programs, and no keyboard.
         (None, None) if is_served && !io::stdin().is_terminal() => Box::new(NoButtons),

@@ -224,10 +224,7 @@ fn time(path: &Path, runs: u32, out: &mut dyn Write) -> Result<()> {
     times.sort_unstable();
     let median = 1e3 * times[times.len() / 2].as_secs_f64();
     let fastest = 1e3 * times[0].as_secs_f64();
-    writeln!(
-        out,
-        "embed  median {median:.2} ms  fastest {fastest:.2} ms  {runs} runs  {input}"
-    )?;
+    writeln!(out, "embed  median {median:.2} ms  fastest {fastest:.2} ms  {runs} runs  {input}")?;
     Ok(())
 }
 

@@ -85,7 +85,8 @@ impl Microphone {
     /// second.
     #[must_use]
     pub fn take(sound: Option<Sound>, seed: u64) -> Vec<i16> {
-        let wave = sound.map_or_else(|| vec![0.0; RATE as usize], |s| synthesis::performance(s, seed));
+        let wave =
+            sound.map_or_else(|| vec![0.0; RATE as usize], |s| synthesis::performance(s, seed));
         let rim = if sound.is_some() { RIM } else { 0 };
         let mut room = Room::new(seed);
         let silence = std::iter::repeat_n(0.0, rim);
@@ -122,7 +123,8 @@ impl Microphone {
         }
         if self.at == self.wave.len() {
             self.count += 1;
-            self.wave = synthesis::performance(sound, self.seed.wrapping_mul(1_000_003) ^ self.count);
+            self.wave =
+                synthesis::performance(sound, self.seed.wrapping_mul(1_000_003) ^ self.count);
             self.at = 0;
         }
         let heard = self.wave[self.at];

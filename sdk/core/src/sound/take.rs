@@ -67,14 +67,18 @@ mod tests {
             let mut samples = vec![2i16; 32_000];
             samples[at] = 20_000;
             let heard = heard_in(&samples, 16_000).unwrap();
-            assert!(heard.contains(&at.min(heard.end - 1)) && heard.end <= 32_000, "{at} {heard:?}");
+            assert!(
+                heard.contains(&at.min(heard.end - 1)) && heard.end <= 32_000,
+                "{at} {heard:?}"
+            );
             assert!(heard.len() >= 1_600 && heard.len() <= 8_400, "{at} {heard:?}");
         }
     }
 
     #[test]
     fn steady_noise_has_nothing_to_hear() {
-        let noise: vec::Vec<i16> = (0..32_000i32).map(|i| ((i * 7_919) % 200 - 100) as i16).collect();
+        let noise: vec::Vec<i16> =
+            (0..32_000i32).map(|i| ((i * 7_919) % 200 - 100) as i16).collect();
         assert_eq!(heard_in(&noise, 16_000), None);
         assert_eq!(heard_in(&[], 16_000), None);
         assert_eq!(heard_in(&[5; 100], 16_000), None);

@@ -209,10 +209,16 @@ fn samples_begin(bytes: &[u8], rate: u32) -> Result<Option<usize>, String> {
         }
         at = at.saturating_add(8).saturating_add(length);
         if at > HEADER {
-            return Err(format!("begins like a WAV file, but no samples come within {HEADER} bytes"));
+            return Err(format!(
+                "begins like a WAV file, but no samples come within {HEADER} bytes"
+            ));
         }
     }
-    if bytes.len() > HEADER { Err("begins like a WAV file without samples".to_string()) } else { Ok(None) }
+    if bytes.len() > HEADER {
+        Err("begins like a WAV file without samples".to_string())
+    } else {
+        Ok(None)
+    }
 }
 
 #[cfg(test)]

@@ -85,7 +85,11 @@ mod tests {
 
     use super::*;
 
-    fn written(rate: u32, channels: u16, samples: &[i16]) -> (tempfile::TempDir, std::path::PathBuf) {
+    fn written(
+        rate: u32,
+        channels: u16,
+        samples: &[i16],
+    ) -> (tempfile::TempDir, std::path::PathBuf) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.wav");
         let sample_format = SampleFormat::Int;
@@ -116,7 +120,9 @@ mod tests {
         let told = WaveFile::open(&path, 16_000, false).unwrap_err().to_string();
         assert!(told.contains("8000 Hz") && told.contains("ffmpeg"), "{told}");
         let (_dir, path) = written(16_000, 1, &[]);
-        assert!(WaveFile::open(&path, 16_000, false).unwrap_err().to_string().contains("0 samples"));
+        assert!(
+            WaveFile::open(&path, 16_000, false).unwrap_err().to_string().contains("0 samples")
+        );
         let mut bytes = std::fs::read(&path).unwrap();
         bytes.truncate(30);
         std::fs::write(&path, bytes).unwrap();

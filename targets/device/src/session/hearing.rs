@@ -291,10 +291,9 @@ impl Session {
         let background = self.head.class_named(NOTHING);
         let threshold = match (hearing.asked, background) {
             (Some(asked), _) => Some(asked),
-            (None, Some(class)) => self
-                .head
-                .wake_threshold(class, ALARM * hearing.pace)
-                .map_err(Error::from)?,
+            (None, Some(class)) => {
+                self.head.wake_threshold(class, ALARM * hearing.pace).map_err(Error::from)?
+            }
             (None, None) => None,
         };
         hearing.wake.set_threshold(threshold.unwrap_or(DEFAULT));
@@ -359,7 +358,13 @@ impl Session {
             let length = 1_000 * (hearing.take.len() - before) as u64 / u64::from(hearing.rate);
             let is_held = ports.buttons.is_held();
             has_held |= is_held && length >= HELD;
-            let end = if is_held { LONGEST } else if has_held { SHORTEST } else { TAPPED };
+            let end = if is_held {
+                LONGEST
+            } else if has_held {
+                SHORTEST
+            } else {
+                TAPPED
+            };
             if length >= end {
                 break;
             }

@@ -58,8 +58,8 @@ impl Waterfall {
         let rows = each * self.bands;
         let pixels = shot.reshape(COLUMNS as u32, rows as u32);
         // What is no louder than the mean is dark.
-        let mean = self.columns.iter().map(|&byte| usize::from(byte)).sum::<usize>()
-            / self.columns.len();
+        let mean =
+            self.columns.iter().map(|&byte| usize::from(byte)).sum::<usize>() / self.columns.len();
         let loudest = self.columns.iter().copied().max().map_or(1, usize::from);
         let span = loudest.saturating_sub(mean).max(32);
         let share = 1.0 - self.level.decibels().max(QUIETEST) / QUIETEST;

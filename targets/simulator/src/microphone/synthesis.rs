@@ -159,8 +159,7 @@ impl Resonator {
 
     fn tune(&mut self, hertz: f32, width: f32) {
         let radius = libm::expf(-0.5 * TAU * width / RATE as f32);
-        self.feedback =
-            [2.0 * radius * libm::cosf(TAU * hertz / RATE as f32), -radius * radius];
+        self.feedback = [2.0 * radius * libm::cosf(TAU * hertz / RATE as f32), -radius * radius];
         self.gain = 1.0 - radius;
     }
 
