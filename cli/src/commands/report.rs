@@ -67,15 +67,13 @@ pub(super) fn run(args: &ReportArgs) -> Result<(), CommandError> {
     } else if args.package.is_some() {
         println!("  the package states no statistics of its calibration set: see `offshoot check`");
     }
-    if let Some(path) = &args.package {
-        wake(&head, &Extractor::open(path)?)?;
-    }
-    Ok(())
+    args.package.as_deref().map_or(Ok(()), |path| wake(&head, path))
 }
 
 /// Prints the threshold of a head of wake words and what it hears at it; nothing for packages that
 /// take no sound, and heads without background.
-fn wake(head: &Head, extractor: &Extractor) -> Result<(), CommandError> {
+fn wake(head: &Head, package: &Path) -> Result<(), CommandError> {
+    let extractor = Extractor::open(package)?;
     let background = BACKGROUNDS.into_iter().find_map(|name| head.class_named(name));
     let (Some(sound), Some(background)) = (extractor.sound(), background) else { return Ok(()) };
     let windows = f64::from(sound.rate) * 3_600.0 / f64::from(sound.hop) / f64::from(sound.step);

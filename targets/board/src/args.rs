@@ -270,13 +270,9 @@ pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Command, ArgErro
     #[cfg_attr(not(feature = "device"), allow(unused_mut))]
     let mut args = args.into_iter().peekable();
     #[cfg(feature = "device")]
-    if args.next_if(|first| first == "run").is_some() {
-        let run = run_options::read(args, None)?;
-        return Ok(run.map_or(Command::Help, |run| Command::Run(Box::new(run))));
-    }
-    #[cfg(feature = "device")]
-    if args.next_if(|first| first == "listen").is_some() {
-        let run = run_options::read(args, Some(offshoot_device::MicrophonePart::Pipe))?;
+    if let Some(first) = args.next_if(|first| first == "run" || first == "listen") {
+        let hears = first == "listen";
+        let run = run_options::read(args, hears.then_some(offshoot_device::MicrophonePart::Pipe))?;
         return Ok(run.map_or(Command::Help, |run| Command::Run(Box::new(run))));
     }
     let Parts { rest, kind, tail, help, version } = split(args)?;

@@ -181,17 +181,7 @@ impl Session {
             None => Head::new(HeadKind::Auto, &extractor, limits())?,
         };
         head.set_when_full(WhenFull::Herding);
-        // Classes of the memory keep their names and their indices.
-        let taught: Vec<String> = ordinary(&head).map(|(_, name)| name.to_string()).collect();
-        settings.names.retain(|name| !taught.contains(name) && name != NOTHING);
-        settings.names.splice(0..0, taught);
-        let named = settings.names.len().min(MOST_CLASSES);
-        for number in settings.names.len()..MOST_CLASSES {
-            settings.names.push(format!("thing {}", number + 1));
-        }
-        settings.names.truncate(MOST_CLASSES);
-        // Index of the empty scene.
-        settings.names.push(NOTHING.to_string());
+        let named = places::complete_names(&mut settings.names, &head);
         let advice = format!("Show me something else, too: {}", settings.second);
         let has_lost = memory.as_ref().is_some_and(Memory::has_lost);
         let mut session = Self {

@@ -69,18 +69,12 @@ impl RunArgs {
     }
 }
 
-/// Parses the arguments behind `run` or, with the default microphone, `listen`; `None` if help is
-/// requested.
-pub fn read(
-    args: impl Iterator<Item = OsString>,
-    microphone: Option<MicrophonePart>,
-) -> Result<Option<RunArgs>, ArgError> {
-    let hears = microphone.is_some();
-    let command = if hears { "listen" } else { "run" };
-    let mut run = RunArgs {
+/// Returns the options that are not given.
+fn defaults(microphone: Option<MicrophonePart>) -> RunArgs {
+    RunArgs {
         package: None,
         extractor: None,
-        memory: if hears { SOUND_MEMORY } else { MEMORY }.into(),
+        memory: if microphone.is_some() { SOUND_MEMORY } else { MEMORY }.into(),
         starts_anew: false,
         camera: CameraPart::Device(CAMERA.into()),
         microphone,
@@ -99,7 +93,18 @@ pub fn read(
         mqtt: None,
         testui: false,
         tunes: Tunes::No,
-    };
+    }
+}
+
+/// Parses the arguments behind `run` or, with the default microphone, `listen`; `None` if help is
+/// requested.
+pub fn read(
+    args: impl Iterator<Item = OsString>,
+    microphone: Option<MicrophonePart>,
+) -> Result<Option<RunArgs>, ArgError> {
+    let hears = microphone.is_some();
+    let command = if hears { "listen" } else { "run" };
+    let mut run = defaults(microphone);
     let mut args = args;
     let mut plain = Vec::new();
     while let Some(arg) = args.next() {

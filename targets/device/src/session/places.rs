@@ -81,3 +81,20 @@ pub(crate) fn teach(
     // There is a name for every button, so the class exists now.
     class_at(head, place).map_or(Ok(()), |id| Ok(head.add_sample(id, embedding)?))
 }
+
+/// Puts the names that the head has first, gives a name to every place, and returns how many are the
+/// head's or the user's; the empty scene is not counted.
+pub(crate) fn complete_names(names: &mut Vec<String>, head: &Head) -> usize {
+    // Classes of the memory keep their names and their indices.
+    let taught: Vec<String> = ordinary(head).map(|(_, name)| name.to_string()).collect();
+    names.retain(|name| !taught.contains(name) && name != NOTHING);
+    names.splice(0..0, taught);
+    let named = names.len().min(MOST_CLASSES);
+    for number in names.len()..MOST_CLASSES {
+        names.push(format!("thing {}", number + 1));
+    }
+    names.truncate(MOST_CLASSES);
+    // Index of the empty scene.
+    names.push(NOTHING.to_string());
+    named
+}
