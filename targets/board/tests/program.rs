@@ -255,6 +255,39 @@ fn frames_of_another_program_are_taught() {
     assert!(run.status.success(), "{run:?}");
 }
 
+/// Two seconds of a tone of 440 Hz every second, at 16 kHz.
+fn tone() -> Vec<u8> {
+    let sample = |i: u32| {
+        let phase = f64::from(i % 16_000) * 440.0 * std::f64::consts::TAU / 16_000.0;
+        let loud = if i % 16_000 < 8_000 { 8_000.0 } else { 3.0 };
+        (loud * phase.sin()) as i16
+    };
+    (0..32_000).flat_map(|i| sample(i).to_le_bytes()).collect()
+}
+
+#[test]
+fn sound_of_another_program_is_taught() {
+    let board = Board::new();
+    let package = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/speech/speech.offshoot");
+    let line = format!("listen {package} --names tone --script script --memory kept");
+    fs::write(board.file("script"), "look 12\nteach 1\nlook 2\n").unwrap();
+    let run = behind_a_pipe(&board, &line, &tone(), u32::MAX);
+    assert!(run.status.success() && run.stderr.is_empty(), "{run:?}");
+    let said = String::from_utf8_lossy(&run.stdout).into_owned();
+    assert!(said.contains("     1 tone\n") && said.ends_with("kept keeps them\n"), "{said}");
+    // The stream ends before there is a take: what was taught before is kept.
+    fs::write(board.file("script"), "look 1\nteach 1\nlook 1\n").unwrap();
+    let run = behind_a_pipe(&board, &line, &tone()[..8_000], 1);
+    assert!(String::from_utf8_lossy(&run.stdout).contains("     1 tone\n"), "{run:?}");
+    // Samples of it are nowhere in what is kept: the file is that of embeddings.
+    let kept = fs::read(board.file("kept")).unwrap();
+    assert!(!kept.windows(400).any(|some| tone().windows(400).step_by(800).any(|x| x == some)));
+    let refused = board.refused("listen eyes.offshoot --microphone sim --script script");
+    assert!(refused.contains("takes no sound"), "{refused}");
+    let timed = board.ok(&format!("time {package} 1"));
+    assert!(timed.contains("window of 12400 samples"), "{timed}");
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn keys_beside_a_stream_are_those_of_the_terminal() {

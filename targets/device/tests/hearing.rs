@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use offshoot::{Extractor, NOTHING};
 use offshoot_device::{
-    Bench, CameraPart, CapturedFrame, Flow, FrameSource, LedPart, Memory, MicrophonePart, NoLed,
-    Ports, Rehearsed, Screen, ScreenError, Script, Session, Settings, SourceError, Turn, limits,
+    Bench, CameraPart, CapturedFrame, Flow, FrameSource, Images, LedPart, Memory, MicrophonePart,
+    NoLed, Ports, Rehearsed, Screen, ScreenError, Script, Session, Settings, SourceError, Turn,
+    limits,
 };
 use offshoot_view::State;
 
@@ -81,7 +82,8 @@ fn sounds_are_taught_heard_taken_back_and_kept() {
     }
     let log = run(&mut session, &mut source, "show nothing\nlook 35\nlook 100");
     assert_eq!(heard(&log[40..]), BTreeSet::new(), "the room is none of them");
-    // Heard last was a hum: it was wrong.
+    picture_of_the_documents(&mut session, &mut source, dir.path());
+    // Heard last was a whistle: it was wrong.
     let log = run(&mut session, &mut source, "teach nothing\nlook 1");
     assert_eq!(log[0], "teach nothing 21", "{log:?}");
     let log = run(&mut session, &mut source, "undo\nlook 1\nteach 1\nlook 1");
@@ -96,6 +98,29 @@ fn sounds_are_taught_heard_taken_back_and_kept() {
     let log = run(&mut session, &mut source, "show knock\nlook 30\nlook 60");
     assert_eq!(heard(&log), BTreeSet::from(["knock"]), "{log:?}");
     assert!(log.iter().all(|line| !line.contains("room")), "the room is known");
+}
+
+/// Compares the screen while a whistle is heard with that of the documents; `OFFSHOOT_BLESS=1` writes it
+/// anew.
+fn picture_of_the_documents(session: &mut Session, source: &mut Rehearsed, folder: &Path) {
+    let mut log = run(session, source, "show whistle\nlook 20");
+    for _ in 0..100 {
+        if log.last().is_some_and(|line| line == "hears whistle") {
+            break;
+        }
+        log = run(session, source, "look 1");
+    }
+    let mut script = Script::parse("look 4\nsnap sound").unwrap();
+    let mut screen = Images::new(folder).unwrap();
+    let mut ports = Ports { source, buttons: &mut script, screen: &mut screen, led: &mut NoLed };
+    while session.step(&mut ports).unwrap() == Flow::Next {}
+    let shown = image::open(folder.join("sound-320x240.png")).unwrap().into_rgb8();
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/pictures/sound.png");
+    if std::env::var_os("OFFSHOOT_BLESS").is_some() {
+        shown.save(&kept).unwrap();
+    }
+    let kept = image::open(kept).unwrap().into_rgb8();
+    assert!(shown == kept, "docs/pictures/sound.png: OFFSHOOT_BLESS=1 writes it anew");
 }
 
 /// A microphone that is unplugged for some frames.
