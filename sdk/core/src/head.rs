@@ -29,7 +29,7 @@ mod class_name;
 mod error;
 mod fit;
 mod kind;
-mod linalg;
+pub(crate) mod linalg;
 mod predict;
 mod report;
 mod samples;

@@ -4,7 +4,7 @@
 //! Modules in the order an image travels:
 //! [`frame`] -> [`preprocess`] -> ([`package`], [`graph`] executed by `offshoot-engine`)
 //! -> [`embedding`] -> [`head`]. A text comes by way of [`tokens`], sound by way of [`sound`];
-//! [`tail`] tunes the network's last layer.
+//! [`tail`] tunes the network's last layer, [`spatial`] finds objects in feature maps.
 //!
 //! The crate is `no_std` and allocates nothing; the `alloc` feature adds the writer that
 //! the converter uses.
@@ -35,6 +35,7 @@ pub mod preprocess;
 pub mod quant;
 pub mod shape;
 pub mod sound;
+pub mod spatial;
 pub mod statistics;
 pub mod tail;
 pub mod tokens;
