@@ -4,7 +4,8 @@
 //! Modules in the order an image travels:
 //! [`frame`] -> [`preprocess`] -> ([`package`], [`graph`] executed by `offshoot-engine`)
 //! -> [`embedding`] -> [`head`]. A text comes by way of [`tokens`], sound by way of [`sound`];
-//! [`tail`] tunes the network's last layer, [`spatial`] finds objects in feature maps.
+//! [`tail`] tunes the network's last layer, [`spatial`] finds objects in feature maps,
+//! [`anomaly`] unusual places.
 //!
 //! The crate is `no_std` and allocates nothing; the `alloc` feature adds the writer that
 //! the converter uses.
@@ -24,6 +25,7 @@ extern crate std;
 #[cfg(target_endian = "big")]
 compile_error!("packages hold little-endian weights that are used in place");
 
+pub mod anomaly;
 pub mod embedding;
 pub mod frame;
 pub mod graph;

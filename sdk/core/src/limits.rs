@@ -17,6 +17,8 @@ pub const TEXT_BYTES: usize = 32 << 20;
 pub const SOUND_BYTES: usize = 64 << 10;
 /// Bytes of the statistics of the calibration set: 4 bytes a value at up to sixteen depths.
 pub const DOMAIN_BYTES: usize = 1 << 20;
+/// Bytes of the layout of cells.
+pub const CELLS_BYTES: usize = 256;
 /// Number of tensors of a graph.
 pub const TENSORS: usize = 4096;
 /// Number of inputs of one node; DenseNet-201 concatenates 49.

@@ -12,6 +12,7 @@ use crate::limits;
 use crate::parts::Parts;
 use crate::preprocess::{Channels, Preprocess, PreprocessError, Resize};
 use crate::sound::{Sound, SoundError};
+use crate::spatial::CellsLayout;
 use crate::tokens::Tokens;
 
 mod domain;
@@ -33,8 +34,8 @@ use layout::Sections;
 pub use layout::{LayoutError, Section, VERSION};
 #[cfg(feature = "alloc")]
 pub use writer::{
-    GraphWriter, WriteError, with_domain, with_packed, write_package, write_sound_package,
-    write_text_package,
+    GraphWriter, WriteError, with_domain, with_packed, write_cells_package, write_package,
+    write_sound_package, write_text_package,
 };
 
 /// Precision of a graph.
@@ -162,6 +163,9 @@ pub enum PackageError {
     /// The statistics of the calibration set do not decode, or do not fit the graph.
     #[error("the statistics of the calibration set cannot be read, or do not fit the network")]
     Domain,
+    /// The layout of the cells does not decode, or does not fit the network.
+    #[error("the cells cannot be read, or do not fit the network's output")]
+    Cells,
 }
 
 /// Weights of an int8 network in the order in which one processor's kernels read them.
@@ -212,6 +216,7 @@ pub struct Package<'a> {
     goldens: &'a [u8],
     text: Option<Text<'a>>,
     sound: Option<Sound<'a>>,
+    cells: Option<CellsLayout>,
     sections: Sections<'a>,
 }
 
@@ -219,7 +224,7 @@ impl<'a> Package<'a> {
     /// Checks and opens the bytes of a package file.
     ///
     /// Order of the checks: magic, version, length, section table, checksums, manifest,
-    /// preprocessing, graph, golden vectors, packed weights,
+    /// preprocessing, graph, cells, golden vectors, packed weights,
     /// statistics. Allocates no memory.
     ///
     /// # Errors
@@ -249,12 +254,13 @@ impl<'a> Package<'a> {
             section => Some(Sound::decode(section).ok_or(PackageError::SoundSection)?),
         };
         let goldens = sections.get(Section::Golden);
-        let package = Self { manifest, graph, goldens, text, sound, sections };
+        let mut package = Self { manifest, graph, goldens, text, sound, cells: None, sections };
         match &package.text {
             Some(text) => package.check_text(text)?,
             None => package.check_input()?,
         }
         package.check_sound()?;
+        package.read_cells()?;
         // The last part ends with the embedding.
         if package.manifest.extras.parts.of(package.embedding_dim()).is_none() {
             return Err(PackageError::Parts);
@@ -317,6 +323,13 @@ impl<'a> Package<'a> {
     #[must_use]
     pub fn sound(&self) -> Option<&Sound<'a>> {
         self.sound.as_ref()
+    }
+
+    /// Returns the layout of the cells, if the network's output are the cells of feature maps; [`None`]
+    /// if it is an embedding.
+    #[must_use]
+    pub fn cells(&self) -> Option<&CellsLayout> {
+        self.cells.as_ref()
     }
 
     /// Returns the bytes of the front end, see [`Sound::decode`]; empty without one.
@@ -396,6 +409,25 @@ impl<'a> Package<'a> {
             return Err(PackageError::SoundSection);
         }
         Ok(sound.check(picture.height.into(), picture.width.into())?)
+    }
+
+    /// Reads the layout of the cells, which takes whole frames and fills the network's output.
+    fn read_cells(&mut self) -> Result<(), PackageError> {
+        let section = self.sections.get(Section::Cells);
+        if section.is_empty() {
+            return Ok(());
+        }
+        let output = self.graph.tensor(self.graph.output());
+        let Manifest { preprocess, extras, .. } = &self.manifest;
+        let zero = output.element.quant().map_or(0, |quant| quant.zero_point);
+        let layout = CellsLayout::from_bytes(section, [preprocess.height, preprocess.width], zero);
+        let fits = |layout: &CellsLayout| {
+            layout.elements() == output.shape.elements()
+                && preprocess.resize == Resize::Squash
+                && *extras == Extras::default()
+        };
+        self.cells = Some(layout.filter(fits).ok_or(PackageError::Cells)?);
+        Ok(())
     }
 
     fn golden_kind(&self) -> Kind {

@@ -45,14 +45,16 @@ mod lessons;
 mod marks;
 mod peaks;
 mod spatial_error;
-mod spatial_record;
+pub(crate) mod spatial_record;
 mod spatial_room;
 
 use core::fmt;
 
 pub use cells::{CellMap, Cells, CellsLayout, MAX_CELL_VALUES, MAX_CELLS, MAX_MAPS, Neighbours};
+pub(crate) use cells::{Window, rows};
 use learn::evidence;
 pub use learn::evidence::Expected;
+pub(crate) use learn::sums::{BLOCK, Gram, MOST_VALUE};
 use learn::sums::{BOX, BoxCounts, STEPS};
 pub use marks::Mark;
 pub use peaks::Detection;
@@ -60,6 +62,7 @@ use peaks::UNKNOWN_CELLS;
 pub use spatial_error::SpatialError;
 pub use spatial_record::{SPATIAL_MAGIC, SpatialRecord};
 pub use spatial_room::SpatialLimits;
+pub(crate) use spatial_room::take;
 use spatial_room::{Kept, SpatialRoom};
 
 use crate::head::{MAX_NAME_BYTES, check_name};

@@ -103,6 +103,7 @@ fn bytes(head: &Head) -> Vec<u8> {
 /// Lesson by the names of its classes.
 #[derive(Clone)]
 struct Lesson {
+    reference: Option<Vec<i8>>,
     codes: Vec<i8>,
     marks: Vec<(String, Mark)>,
 }
@@ -120,9 +121,6 @@ impl Model {
     /// Teaches all lessons in another order to a head that is made anew.
     fn head(&self, layout: CellsLayout, tests: &Head) -> Head {
         let mut head = empty(layout, 0x5555_5555_5555_5555);
-        if let Some(codes) = &self.reference {
-            head.set_reference(&Cells::new(layout, codes).expect("length")).expect("first");
-        }
         for name in self.names.iter().chain(&self.forgotten) {
             head.add_class(name).expect("room");
         }
@@ -132,7 +130,13 @@ impl Model {
                 .iter()
                 .map(|(name, mark)| Mark { class: head.class_named(name).expect("added"), ..*mark })
                 .collect();
+            if let Some(codes) = &lesson.reference {
+                head.set_reference(&Cells::new(layout, codes).expect("length")).expect("first");
+            }
             head.teach(&Cells::new(layout, &lesson.codes).expect("length"), &marks).expect("valid");
+        }
+        if let Some(codes) = &self.reference {
+            head.set_reference(&Cells::new(layout, codes).expect("length")).expect("first");
         }
         for name in &self.forgotten {
             let class = head.class_named(name).expect("added");
@@ -172,7 +176,7 @@ fn run(seed: u64) {
             2 => {
                 let codes = scene(&layout, &[], &mut random);
                 let set = head.set_reference(&Cells::new(layout, &codes).expect("length"));
-                let is_first = model.lessons.is_empty();
+                let is_first = model.lessons.is_empty() || model.reference.is_some();
                 assert_eq!(set, if is_first { Ok(()) } else { Err(SpatialError::Late) });
                 if is_first {
                     model.reference = Some(codes);
@@ -208,7 +212,8 @@ fn run(seed: u64) {
                     let name =
                         |mark: &Mark| head.class_name(mark.class).expect("it is there").to_string();
                     let marks = marks.iter().map(|mark| (name(mark), *mark)).collect();
-                    model.lessons.push(Lesson { codes, marks });
+                    let reference = model.reference.clone();
+                    model.lessons.push(Lesson { reference, codes, marks });
                 }
             }
         }

@@ -35,11 +35,13 @@ pub enum Section {
     Sound = 7,
     /// Statistics of the calibration set; optional.
     Domain = 8,
+    /// Layout of the cells of feature maps; optional.
+    Cells = 9,
 }
 
 impl Section {
     /// All sections, in file order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Manifest,
         Self::Graph,
         Self::Weights,
@@ -48,6 +50,7 @@ impl Section {
         Self::Text,
         Self::Sound,
         Self::Domain,
+        Self::Cells,
     ];
 
     /// Returns the name for tables and messages.
@@ -62,6 +65,7 @@ impl Section {
             Self::Text => "text",
             Self::Sound => "sound",
             Self::Domain => "domain",
+            Self::Cells => "cells",
         }
     }
 
@@ -75,6 +79,7 @@ impl Section {
             Self::Text => limits::TEXT_BYTES,
             Self::Sound => limits::SOUND_BYTES,
             Self::Domain => limits::DOMAIN_BYTES,
+            Self::Cells => limits::CELLS_BYTES,
         }
     }
 }
@@ -126,7 +131,7 @@ pub enum LayoutError {
 pub(super) const REQUIRED: usize = 4;
 
 /// Max number of sections of a package: one for text has neither sound nor packed weights, because packed
-/// weights are int8 and text input is not.
+/// weights are int8 and text input is not; one with cells takes frames.
 const MOST: usize = REQUIRED + 3;
 
 /// Checked section table.
@@ -202,8 +207,9 @@ impl<'a> Sections<'a> {
         }
         let sections = Self { parts };
         let additions = parts[REQUIRED..].iter().filter(|part| !part.is_empty()).count();
-        let is_one = sections.get(Section::Text).is_empty()
-            || sections.get(Section::Packed).is_empty() && sections.get(Section::Sound).is_empty();
+        let has = |section| !sections.get(section).is_empty();
+        let is_one = !(has(Section::Text) && (has(Section::Packed) || has(Section::Sound)))
+            && !(has(Section::Cells) && (has(Section::Text) || has(Section::Sound)));
         if end == bytes.len() && table.len() == ENTRY * (REQUIRED + additions) && is_one {
             Ok(sections)
         } else {

@@ -13,6 +13,7 @@ use super::{Extras, Golden, GoldenInput, Manifest, Measured, Package, PackageErr
 use crate::graph::{Affine, Blob, Graph, GraphError, Inputs, Node, Op, Tensor, TensorId};
 use crate::preprocess::Preprocess;
 use crate::sound::Sound;
+use crate::spatial::CellsLayout;
 
 /// Reason why a package cannot be written.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -182,6 +183,18 @@ impl GraphWriter {
         let sound = postcard::to_allocvec(sound).unwrap_or_default();
         digest(&[&self.records, &self.nodes, &self.weights, &settings, &sound])
     }
+
+    /// Returns the digest like [`Self::id`], for a network whose output are cells.
+    #[must_use]
+    pub fn cells_id(
+        &self,
+        cells: &CellsLayout,
+        preprocess: &Preprocess,
+        output: TensorId,
+    ) -> super::PackageId {
+        let settings = settings(preprocess, output, &Extras::default());
+        digest(&[&self.records, &self.nodes, &self.weights, &settings, &cells.to_bytes()])
+    }
 }
 
 fn settings(preprocess: &Preprocess, output: TensorId, extras: &Extras<'_>) -> Vec<u8> {
@@ -251,6 +264,20 @@ pub fn write_sound_package(
     }
     let sound = postcard::to_allocvec(sound).map_err(|_| WriteError::TooLarge("sound section"))?;
     write(manifest, graph, goldens, &[(Section::Sound, &sound)])
+}
+
+/// Writes a package like [`write_package`], for a network whose output are the cells of feature maps.
+///
+/// # Errors
+///
+/// [`WriteError`] if the reader would refuse the package.
+pub fn write_cells_package(
+    manifest: &Manifest<'_>,
+    cells: &CellsLayout,
+    graph: &GraphWriter,
+    goldens: &[Golden<'_>],
+) -> Result<Vec<u8>, WriteError> {
+    write(manifest, graph, goldens, &[(Section::Cells, &cells.to_bytes())])
 }
 
 fn write(

@@ -3,7 +3,7 @@
 mod rows;
 
 use crate::head::MAX_DIM;
-pub(crate) use rows::{ONE, Rows, Window};
+pub(crate) use rows::{ONE, Rows, Window, rows};
 
 /// Max number of feature maps.
 pub const MAX_MAPS: usize = 4;
@@ -95,6 +95,12 @@ impl Neighbours {
             Self::Three => &[1],
             Self::ThreeAndSeven => &[1, 3],
         }
+    }
+
+    /// Number of neighbourhoods.
+    #[must_use]
+    pub fn count(self) -> usize {
+        self.reach().len()
     }
 
     /// Returns the name for options and tables.
@@ -251,7 +257,7 @@ impl CellsLayout {
     /// Number of values of a cell: all channels, and their means over each neighbourhood.
     #[must_use]
     pub fn values(&self) -> usize {
-        self.channels() * (1 + self.neighbours.reach().len())
+        self.channels() * (1 + self.neighbours.count())
     }
 
     /// Number of values of all maps: the network's output.

@@ -14,18 +14,22 @@ use crate::head::linalg::vector::dot;
 const CHANGED: u32 = 8;
 
 impl<M: AsRef<[u64]> + AsMut<[u64]>> SpatialHead<M> {
-    /// Sets the empty scene of a fixed camera: from now on cells are their distance from it.
+    /// Sets the empty scene of a fixed camera: from now on cells are their distance from it. It may
+    /// be replaced by another one, as after the camera was moved; the last lesson can then no longer
+    /// be undone.
     ///
     /// # Errors
     ///
-    /// [`SpatialError::Late`] after the first lesson, [`SpatialError::OtherCells`].
+    /// [`SpatialError::Late`] if lessons without an empty scene were learned,
+    /// [`SpatialError::OtherCells`].
     pub fn set_reference(&mut self, cells: &Cells<'_>) -> Result<(), SpatialError> {
         self.check_cells(cells)?;
-        if self.lessons > 0 {
+        if self.lessons > 0 && !self.has_reference {
             return Err(SpatialError::Late);
         }
         self.parts().reference.copy_from_slice(cells.codes());
         self.has_reference = true;
+        self.last = None;
         Ok(())
     }
 
@@ -170,10 +174,33 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> SpatialHead<M> {
         cells: &Cells<'_>,
         found: &'f mut [Detection],
     ) -> Result<&'f [Detection], SpatialError> {
-        self.check_cells(cells)?;
-        let count = self.search(cells)?;
         let thresholds: [f32; super::MAX_SPATIAL_CLASSES] =
             core::array::from_fn(|class| self.threshold(class as u8));
+        self.over(thresholds, cells, found)
+    }
+
+    /// Finds candidates like [`SpatialHead::detect`], those whose score is below the threshold of their
+    /// class too, for measurements.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`SpatialHead::detect`].
+    pub fn candidates<'f>(
+        &mut self,
+        cells: &Cells<'_>,
+        found: &'f mut [Detection],
+    ) -> Result<&'f [Detection], SpatialError> {
+        self.over([0.0; super::MAX_SPATIAL_CLASSES], cells, found)
+    }
+
+    fn over<'f>(
+        &mut self,
+        thresholds: [f32; super::MAX_SPATIAL_CLASSES],
+        cells: &Cells<'_>,
+        found: &'f mut [Detection],
+    ) -> Result<&'f [Detection], SpatialError> {
+        self.check_cells(cells)?;
+        let count = self.search(cells)?;
         let candidates = &self.parts().scores.candidates[..count * peaks::WORDS];
         let over = candidates
             .chunks_exact(peaks::WORDS)
@@ -191,15 +218,15 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> SpatialHead<M> {
     ///
     /// # Errors
     ///
-    /// [`SpatialError`] if the heads are of different packages or empty scenes, or there is no room.
+    /// [`SpatialError`] if the heads are of different packages, one compares with an empty scene and
+    /// the other does not, or there is no room.
     pub fn merge<N: AsRef<[u64]> + AsMut<[u64]>>(
         &mut self,
         other: &SpatialHead<N>,
     ) -> Result<(), SpatialError> {
         let is_like = self.package_id == other.package_id
             && self.layout == other.layout
-            && self.has_reference == other.has_reference
-            && (!self.has_reference || self.kept().reference == other.kept().reference);
+            && self.has_reference == other.has_reference;
         if !is_like {
             return Err(SpatialError::Unlike);
         }

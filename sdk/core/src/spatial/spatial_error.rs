@@ -58,7 +58,7 @@ pub enum SpatialError {
     /// The head has learned all that its sums can hold.
     #[error("the head is full: its sums can hold 2^28 cells")]
     Full,
-    /// The reference comes after the first lesson.
+    /// The head has learned without an empty scene.
     #[error("the empty scene must be set before the first lesson; make a new head for it")]
     Late,
     /// There are no objects, or nothing but objects.
@@ -67,9 +67,9 @@ pub enum SpatialError {
     /// The head has changed since its last fit.
     #[error("the head is not fitted: call fit first")]
     NotFitted,
-    /// Heads of different packages, or with other reference scenes.
+    /// Heads of different packages, or only one of which compares with an empty scene.
     #[error(
-        "the heads are of different packages or empty scenes; sums of one kind are none of the other"
+        "the heads are of different packages, or only one compares with an empty scene: their sums do not add up"
     )]
     Unlike,
     /// The bytes are no record of a spatial head.

@@ -67,7 +67,7 @@ pub struct SpatialRecord<'a> {
     reference: &'a [u8],
 }
 
-fn malformed(what: &'static str) -> SpatialError {
+pub(crate) fn malformed(what: &'static str) -> SpatialError {
     SpatialError::Record { what }
 }
 
@@ -78,7 +78,8 @@ impl<'a> SpatialRecord<'a> {
     ///
     /// [`SpatialError::Record`] if they are not a valid head.
     pub fn open(bytes: &'a [u8]) -> Result<Self, SpatialError> {
-        let rest = &mut checked(bytes)?;
+        let none = "not a spatial head: the first bytes are not OFFSCELL";
+        let rest = &mut checked(bytes, SPATIAL_MAGIC, none)?;
         let [room, count] = take(rest)?;
         let _length: [u8; 4] = take(rest)?;
         let package_id = PackageId::new(take(rest)?);
@@ -223,10 +224,8 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> SpatialHead<M> {
         put(rest, &[self.room as u8, self.count as u8]);
         put(rest, &(needed as u32).to_le_bytes());
         put(rest, self.package_id.as_bytes());
-        put(rest, &[self.layout.neighbours() as u8, self.layout.maps().len() as u8, 0, 0]);
-        self.layout.maps().iter().for_each(|map| put(rest, &map.to_record()));
-        self.layout.input().iter().for_each(|side| put(rest, &side.to_le_bytes()));
-        put(rest, &[self.layout.zero_point() as u8, u8::from(self.has_reference), 0, 0]);
+        put_layout(rest, &self.layout);
+        put(rest, &[u8::from(self.has_reference), 0, 0]);
         put(rest, &self.lessons.to_le_bytes());
         put(rest, &self.tested.to_le_bytes());
         put(rest, &self.boxes.pointed.to_le_bytes());
@@ -305,12 +304,14 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> SpatialHead<M> {
 }
 
 /// Returns the bytes after magic and version, without the checksum, if all of these are right.
-fn checked(bytes: &[u8]) -> Result<&[u8], SpatialError> {
-    let rest = bytes.strip_prefix(&SPATIAL_MAGIC);
-    let rest =
-        &mut rest.ok_or(malformed("not a spatial head: the first bytes are not OFFSCELL"))?;
+pub(crate) fn checked<'a>(
+    bytes: &'a [u8],
+    magic: [u8; 8],
+    none: &'static str,
+) -> Result<&'a [u8], SpatialError> {
+    let rest = &mut bytes.strip_prefix(&magic).ok_or(malformed(none))?;
     if u16::from_le_bytes(take(rest)?) != VERSION {
-        return Err(malformed("a spatial head of another version; this program reads version 1"));
+        return Err(malformed("a head of another version; this program reads version 1"));
     }
     let own = *rest;
     let stated = own.get(2..6).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]));
@@ -324,7 +325,15 @@ fn checked(bytes: &[u8]) -> Result<&[u8], SpatialError> {
     own.get(..own.len() - 4).ok_or(malformed("the head is cut off"))
 }
 
-fn take_layout(rest: &mut &[u8]) -> Result<CellsLayout, SpatialError> {
+/// Writes maps, input and zero point.
+pub(crate) fn put_layout(rest: &mut &mut [u8], layout: &CellsLayout) {
+    put(rest, &[layout.neighbours() as u8, layout.maps().len() as u8, 0, 0]);
+    layout.maps().iter().for_each(|map| put(rest, &map.to_record()));
+    layout.input().iter().for_each(|side| put(rest, &side.to_le_bytes()));
+    put(rest, &[layout.zero_point() as u8]);
+}
+
+pub(crate) fn take_layout(rest: &mut &[u8]) -> Result<CellsLayout, SpatialError> {
     let count = usize::from(*rest.get(1).ok_or(malformed("the head is cut off"))?);
     let own = split(rest, 4 + CellMap::RECORD * count.min(MAX_MAPS))?;
     let input = [u16::from_le_bytes(take(rest)?), u16::from_le_bytes(take(rest)?)];
@@ -348,33 +357,33 @@ fn take_boxes(rest: &mut &[u8]) -> Result<BoxCounts, SpatialError> {
     Ok(boxes)
 }
 
-fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], SpatialError> {
+pub(crate) fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], SpatialError> {
     let (own, others) = rest.split_first_chunk().ok_or(malformed("the head is cut off"))?;
     *rest = others;
     Ok(*own)
 }
 
-fn split<'a>(rest: &mut &'a [u8], count: usize) -> Result<&'a [u8], SpatialError> {
+pub(crate) fn split<'a>(rest: &mut &'a [u8], count: usize) -> Result<&'a [u8], SpatialError> {
     let (own, others) = rest.split_at_checked(count).ok_or(malformed("the head is cut off"))?;
     *rest = others;
     Ok(own)
 }
 
-fn numbers(bytes: &[u8]) -> impl Iterator<Item = i64> + '_ {
+pub(crate) fn numbers(bytes: &[u8]) -> impl Iterator<Item = i64> + '_ {
     bytes.chunks_exact(8).map(|b| i64::from_le_bytes(core::array::from_fn(|i| b[i])))
 }
 
 /// Copies bytes, which need not be aligned, into numbers.
-fn read<T: Pod>(out: &mut [T], bytes: &[u8]) {
+pub(crate) fn read<T: Pod>(out: &mut [T], bytes: &[u8]) {
     bytemuck::cast_slice_mut::<T, u8>(out).copy_from_slice(bytes);
 }
 
-fn put(rest: &mut &mut [u8], bytes: &[u8]) {
+pub(crate) fn put(rest: &mut &mut [u8], bytes: &[u8]) {
     let (own, others) = core::mem::take(rest).split_at_mut(bytes.len());
     own.copy_from_slice(bytes);
     *rest = others;
 }
 
-fn put_all<T: Pod>(rest: &mut &mut [u8], numbers: &[T]) {
+pub(crate) fn put_all<T: Pod>(rest: &mut &mut [u8], numbers: &[T]) {
     put(rest, bytemuck::cast_slice(numbers));
 }

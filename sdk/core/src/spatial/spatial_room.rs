@@ -181,7 +181,7 @@ impl<'m> SpatialRoom<'m> {
 }
 
 /// Takes `count` values from the front of the memory.
-fn take<'m, T: Pod>(rest: &mut &'m mut [u64], count: usize) -> &'m mut [T] {
+pub(crate) fn take<'m, T: Pod>(rest: &mut &'m mut [u64], count: usize) -> &'m mut [T] {
     let words = (count * size_of::<T>()).div_ceil(8);
     let all = core::mem::take(rest);
     let (own, others) = all.split_at_mut(words);

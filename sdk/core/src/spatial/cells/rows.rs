@@ -33,6 +33,11 @@ pub(crate) struct Rows<'a> {
     pub reference: Option<&'a [i8]>,
 }
 
+/// Returns the rows of cells, not compared with an empty scene.
+pub(crate) fn rows(cells: Cells<'_>) -> Rows<'_> {
+    Rows { cells, reference: None }
+}
+
 impl Rows<'_> {
     /// Calls `each` with the index of each cell, row by row, and its values.
     pub fn each(&self, window: &mut Window<'_>, mut each: impl FnMut(usize, &[i16])) {

@@ -88,46 +88,66 @@ pub(crate) fn add(
     let Block { columns, labels, owners } = block;
     for is_background in [false, true] {
         let products = &mut *sums.products[usize::from(is_background)];
-        let mut filled = 0;
+        let mut gram = Gram { columns, products, sign: lesson.sign, filled: 0 };
         lesson.rows.each(window, |at, row| {
             let label = labels[at];
             if label == IGNORED || (label == BACKGROUND) != is_background {
                 return;
             }
-            for (column, &value) in columns.chunks_exact_mut(BLOCK).zip(row) {
-                column[filled] = value;
-            }
-            filled += 1;
-            if filled == BLOCK {
-                multiply(columns, products, lesson.sign);
-                filled = 0;
-            }
-            counts[usize::from(label)] =
-                counts[usize::from(label)].wrapping_add_signed(lesson.sign);
+            gram.add(row);
+            let count = &mut counts[usize::from(label)];
+            *count = count.wrapping_add_signed(lesson.sign);
             let own = &mut sums.values[usize::from(label) * dim..][..dim];
             own.iter_mut().zip(row).for_each(|(sum, &x)| *sum += lesson.sign * i64::from(x));
             if !is_background {
-                let mark =
-                    Learned::from_words(&lesson.marks[usize::from(owners[at]) * Learned::WORDS..]);
-                add_box(boxes, sums.boxes, numbers(layout, &mark, at), row, lesson.sign);
+                let words = &lesson.marks[usize::from(owners[at]) * Learned::WORDS..];
+                let numbers = numbers(layout, &Learned::from_words(words), at);
+                add_box(boxes, sums.boxes, numbers, row, lesson.sign);
             }
         });
-        for column in columns.chunks_exact_mut(BLOCK) {
-            column[filled..].fill(0);
-        }
-        multiply(columns, products, lesson.sign);
+        gram.finish();
     }
 }
 
-/// Adds the products of a block.
-fn multiply(columns: &[i16], products: &mut [i64], sign: i64) {
-    for (i, own) in columns.chunks_exact(BLOCK).enumerate() {
-        let row = &mut products[start(i)..][..=i];
-        for (sum, other) in row.iter_mut().zip(columns.chunks_exact(BLOCK)) {
-            let product: i32 =
-                own.iter().zip(other).map(|(&a, &b)| i32::from(a) * i32::from(b)).sum();
-            *sum += sign * i64::from(product);
+/// Sums of products, a block of rows at a time.
+pub(crate) struct Gram<'m> {
+    /// Values of [`BLOCK`] rows: all of the first value, then all of the second.
+    pub columns: &'m mut [i16],
+    pub products: &'m mut [i64],
+    /// 1 to add, -1 to take back.
+    pub sign: i64,
+    /// Number of rows in the block.
+    pub filled: usize,
+}
+
+impl Gram<'_> {
+    pub fn add(&mut self, row: &[i16]) {
+        for (column, &value) in self.columns.chunks_exact_mut(BLOCK).zip(row) {
+            column[self.filled] = value;
         }
+        self.filled += 1;
+        if self.filled == BLOCK {
+            self.multiply();
+        }
+    }
+
+    pub fn finish(&mut self) {
+        for column in self.columns.chunks_exact_mut(BLOCK) {
+            column[self.filled..].fill(0);
+        }
+        self.multiply();
+    }
+
+    fn multiply(&mut self) {
+        for (i, own) in self.columns.chunks_exact(BLOCK).enumerate() {
+            let row = &mut self.products[start(i)..][..=i];
+            for (sum, other) in row.iter_mut().zip(self.columns.chunks_exact(BLOCK)) {
+                let product: i32 =
+                    own.iter().zip(other).map(|(&a, &b)| i32::from(a) * i32::from(b)).sum();
+                *sum += self.sign * i64::from(product);
+            }
+        }
+        self.filled = 0;
     }
 }
 
