@@ -11,6 +11,7 @@ use offshoot_convert::input_size::parse_size;
 use offshoot_convert::ir::pooling::Pool;
 use offshoot_convert::preprocess::preset::Preset;
 use offshoot_core::sound::Design;
+use offshoot_core::spatial::Neighbours;
 use offshoot_dataset::Format;
 use offshoot_engine::Target;
 
@@ -211,6 +212,17 @@ pub struct ConvertArgs {
     /// classifier].
     #[arg(long, value_name = "TENSOR", value_delimiter = ',')]
     pub cut: Vec<String>,
+    /// Give feature maps as cells, for heads that find objects, instead of an embedding. The maps are
+    /// those of --cut [default: the narrowest of stride 8 and 16]; the whole frame is stretched.
+    #[arg(long, conflicts_with_all = ["parts", "l2", "pool", "sound", "eval"])]
+    pub cells: bool,
+    /// Data set with boxes of the objects, from which the input size is proposed [default: the model's own
+    /// size]; --input-size overrides it.
+    #[arg(long, value_name = "DATA", requires = "cells")]
+    pub boxes: Option<PathBuf>,
+    /// Neighbourhoods whose means are appended to each cell: 3x3 cells, 7x7 cells.
+    #[arg(long, value_name = "none|3|3,7", default_value = "3,7", value_parser = parse_neighbours)]
+    pub neighbours: Neighbours,
     /// Other depths whose pooled feature maps become parts of the embedding: `auto`, `none`, or
     /// tensors. Heads read all parts where that is clearly better, else the last one, the cut's.
     #[arg(long, value_name = "auto|none|TENSOR,...", default_value = "none")]
@@ -390,6 +402,11 @@ fn parse_points(text: &str) -> Result<f64, String> {
 fn parse_sound(text: &str) -> Result<Design, String> {
     let names = || Design::ALL.map(|design| design.name).join(", ");
     Design::named(text).ok_or_else(|| format!("no such front end; there are {}", names()))
+}
+
+fn parse_neighbours(text: &str) -> Result<Neighbours, String> {
+    let found = Neighbours::ALL.into_iter().find(|own| own.name() == text);
+    found.ok_or_else(|| "none, 3 or 3,7 required".to_string())
 }
 
 fn parse_triple(text: &str) -> Result<[f32; 3], String> {

@@ -21,6 +21,7 @@ mod eval;
 mod eval_beside;
 mod events;
 mod export;
+mod find;
 mod finetune;
 mod inspect;
 mod manual;

@@ -11,6 +11,7 @@ use offshoot_core::head::{
 use offshoot_core::package::PackageError;
 use offshoot_core::preprocess::PreprocessError;
 use offshoot_core::sound::SoundError;
+use offshoot_core::spatial::SpatialError;
 use offshoot_core::tail::{DeltaError, TuneError};
 use offshoot_core::tokens::TokensError;
 use offshoot_engine::{IsaError, PlanError, RunError};
@@ -149,6 +150,15 @@ pub enum ErrorKind {
     /// A file is no tuned tail, or of another package.
     #[error(transparent)]
     Tail(#[from] DeltaError),
+    /// A head that finds objects refuses.
+    #[error(transparent)]
+    Spatial(#[from] SpatialError),
+    /// The package gives no cells.
+    #[error("the package gives {gives}; convert the model with --cells")]
+    NoCells {
+        /// What it gives instead.
+        gives: &'static str,
+    },
     /// A head cannot be encoded.
     #[error(transparent)]
     Encode(#[from] EncodeError),
@@ -165,6 +175,10 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> &ErrorKind {
         &self.kind
+    }
+
+    pub(crate) fn into_kind(self) -> ErrorKind {
+        self.kind
     }
 
     /// The file concerned.
@@ -239,7 +253,8 @@ from_cause!(
     AskError,
     EncodeError,
     TuneError,
-    DeltaError
+    DeltaError,
+    SpatialError
 );
 #[cfg(feature = "tract")]
 from_cause!(offshoot_tract::TractError);

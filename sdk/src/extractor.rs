@@ -6,6 +6,7 @@ use offshoot_core::graph::Element;
 use offshoot_core::head::Parts;
 use offshoot_core::package::PackageId;
 use offshoot_core::preprocess::Preprocess;
+use offshoot_core::spatial::CellsLayout;
 use offshoot_core::{Embedding, Frame, Package, Quant};
 #[cfg(feature = "tract")]
 use offshoot_core::{Shape, Tokens};
@@ -13,6 +14,7 @@ use offshoot_engine::{Buffer, Isa, Plan, Step, Team, Value};
 
 use crate::{Error, ErrorKind};
 
+mod cells;
 mod depths;
 mod ears;
 mod open;
@@ -46,6 +48,8 @@ pub struct Extractor {
     split: Option<Box<Split>>,
     /// Memory for clips of sound, of a package that takes sound.
     clip: Option<Box<Clip>>,
+    /// Layout of the cells, of a package that gives cells.
+    cells: Option<Box<CellsLayout>>,
 }
 
 /// Storage of the package's bytes.

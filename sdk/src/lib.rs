@@ -20,7 +20,7 @@
 //! ```
 //!
 //! Modules of the flow: [`Frame`] -> [`Extractor`] -> [`Embedding`] -> [`Head`]. Sound comes by way
-//! of [`Ears`].
+//! of [`Ears`]. Where objects are is found by [`Cells`] and a [`SpatialHead`].
 //!
 //! # Features
 //! - `tract` (default): float packages and networks that the int8 engine knows only in part.
@@ -44,6 +44,7 @@ mod image;
 #[cfg(feature = "image")]
 pub mod jpeg;
 mod options;
+mod spatial;
 
 pub use activations::Activations;
 #[cfg(feature = "image")]
@@ -63,6 +64,10 @@ pub use offshoot_core::head::{
 pub use offshoot_core::package::{Manifest, PackageError, PackageId, Precision};
 pub use offshoot_core::preprocess::PreprocessError;
 pub use offshoot_core::sound::{Level, SoundError};
+pub use offshoot_core::spatial::{
+    CellMap, Cells, CellsLayout, Detection, Expected, MAX_MARKS, Mark, Neighbours, SpatialError,
+    SpatialLimits,
+};
 pub use offshoot_core::tail::{DeltaError, Evidence, Progress, TuneError, Tuned, Tuning, Verdict};
 pub use offshoot_core::tokens::TokensError;
 pub use offshoot_core::{Embedding, Frame, Package, PixelFormat, Sound, Tokens};
@@ -70,6 +75,7 @@ pub use offshoot_engine::{Isa, IsaError, PlanError, RunError};
 #[cfg(feature = "tract")]
 pub use offshoot_tract::TractError;
 pub use options::Options;
+pub use spatial::SpatialHead;
 
 /// The example of that page compiles and runs as a doctest.
 #[cfg(doctest)]

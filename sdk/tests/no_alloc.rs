@@ -2,12 +2,15 @@
 
 use std::hint::black_box;
 
-use offshoot::{Extractor, Frame, Head, HeadKind, Limits, WhenFull};
+use offshoot::{
+    CellMap, CellsLayout, Detection, Extractor, Frame, Head, HeadKind, Limits, Mark, Neighbours,
+    SpatialHead, SpatialLimits, WhenFull,
+};
 
 mod common;
 
 use common::counting::{self, Counting, Counts, counted};
-use common::net::{every_operation, mobile_net};
+use common::net::{Net, every_operation, mobile_net, window};
 use common::random::Random;
 
 #[global_allocator]
@@ -86,6 +89,50 @@ fn teaching_and_asking() {
         assert_eq!(counts, Counts::NONE, "{kind}");
         assert!(sum <= 2 * TIMES && head.sample_count() == 15, "{kind}");
     }
+}
+
+/// A package with one map of 16 x 16 cells.
+fn cells() -> Vec<u8> {
+    let mut net = Net::new(32, 3);
+    let map = net.conv("map", Net::INPUT, window(3, 2, 1), 1, 8);
+    let own = CellMap { height: 16, width: 16, channels: 8, stride: [2; 2], offset: [1; 2] };
+    let layout = CellsLayout::new(&[own], Neighbours::ThreeAndSeven, [32, 32], 0).unwrap();
+    net.cells_package(&layout, map).unwrap()
+}
+
+/// Lessons, undo and detections of a head of cells.
+#[test]
+fn finding() {
+    counting::prove_live();
+    let mut extractor = Extractor::from_bytes(cells()).unwrap();
+    let images = images();
+    let mut head = SpatialHead::new(&extractor, SpatialLimits { classes: 2 }).unwrap();
+    let (counts, ()) = counted(|| {
+        let thing = head.add_class("thing").unwrap();
+        for (i, image) in images.iter().enumerate() {
+            let cells = extractor.cells(&frame(image)).unwrap();
+            let mark = Mark::boxed(thing, [0.1 * i as f32, 0.3, 0.3, 0.3]);
+            head.teach(&cells, &[mark]).unwrap();
+            head.fit().unwrap();
+        }
+    });
+    assert_eq!(counts, Counts::NONE, "even the first lesson has its memory reserved");
+    let (counts, sum) = counted(|| {
+        let one = |i: usize| {
+            let cells = extractor.cells(&frame(&images[i % 5])).unwrap();
+            if i.is_multiple_of(50) {
+                head.teach(&cells, &[]).unwrap();
+                assert!(head.undo());
+                head.fit().unwrap();
+            }
+            let mut found = [Detection::NONE; 8];
+            let by_slice = head.detect(&cells, &mut found).unwrap().len();
+            head.find(&cells).unwrap().len().min(8) + by_slice
+        };
+        (0..TIMES).map(one).sum::<usize>()
+    });
+    assert_eq!(counts, Counts::NONE);
+    assert!(sum.is_multiple_of(2) && head.lessons() == 5);
 }
 
 /// Changing one's mind, reporting, choosing what to keep and merging.

@@ -7,6 +7,7 @@
 pub mod cut_points;
 pub mod expr;
 pub mod fold;
+pub mod geometry;
 pub mod pooling;
 
 pub use expr::Expr;

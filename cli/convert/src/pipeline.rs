@@ -2,6 +2,7 @@
 
 mod agreement;
 mod backbone;
+mod cells;
 mod domain;
 mod image;
 pub mod job;
@@ -89,6 +90,14 @@ pub enum ConvertError {
         preset: &'static str,
         /// Number of bands of the preset.
         bands: u16,
+    },
+    /// The model gives no cells.
+    #[error("{path}: {what}")]
+    Cells {
+        /// Path of the model.
+        path: PathBuf,
+        /// Reason, with what to do.
+        what: String,
     },
     /// The embedding depends on the float rounding of the processor.
     #[error(
@@ -187,7 +196,7 @@ fn run(
     };
     observer.progress(Stage::Write, 0.0);
     let mut bytes = package::package(source, backbone, emitted)?;
-    if options.statistics {
+    if options.statistics && options.cells.is_none() {
         bytes = domain::state(bytes, &inputs, &floats.embeddings)?;
     }
     observer.progress(Stage::Compare, 0.0);

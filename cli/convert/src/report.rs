@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use offshoot_core::Shape;
 use offshoot_core::package::Precision;
+use offshoot_core::spatial::CellsLayout;
 
 use crate::calibrate::histogram::Histogram;
 use crate::calibrate::ranges::Range;
@@ -29,6 +30,8 @@ pub struct Report {
     pub cut_asked: bool,
     /// Pooling of the feature maps; `None` if there were none.
     pub pool: Option<Pool>,
+    /// Layout of the cells, if the package gives them instead of an embedding.
+    pub cells: Option<CellsLayout>,
     /// Reason of the preprocessing.
     pub preprocess_why: String,
     /// Warning that the preprocessing, or the calibration set, may be wrong.
@@ -262,6 +265,32 @@ impl Report {
     }
 }
 
+/// Grid and maps of cells, as lines of a report.
+#[derive(Debug)]
+pub struct CellsTable<'a>(pub &'a CellsLayout);
+
+impl fmt::Display for CellsTable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let cells = self.0;
+        let [height, width] = cells.grid();
+        let neighbours = cells.neighbours().name();
+        let values = cells.values();
+        writeln!(
+            f,
+            "  cells          {height}x{width} of {values} values (neighbourhoods {neighbours})"
+        )?;
+        for map in cells.maps() {
+            let [down, across] = map.offset.map(|halves| f64::from(halves) / 2.0);
+            writeln!(
+                f,
+                "                 map {}x{}x{}, stride {}x{}, first middle {down} down, {across} across",
+                map.height, map.width, map.channels, map.stride[0], map.stride[1]
+            )?;
+        }
+        Ok(())
+    }
+}
+
 /// Number of layers shown by `Display`.
 const SHOWN: usize = 5;
 
@@ -302,7 +331,10 @@ impl Report {
         writeln!(f, "  layers         {}", self.nodes)?;
         writeln!(f, "  MACs           {}", millions(self.macs))?;
         let unit = if self.unit_length { ", brought to length 1" } else { "" };
-        writeln!(f, "  embedding      {} values{unit}", self.dim)?;
+        match &self.cells {
+            None => writeln!(f, "  embedding      {} values{unit}", self.dim)?,
+            Some(cells) => write!(f, "{}", CellsTable(cells))?,
+        }
         if let Some(last) = self.parts.last() {
             let count = self.parts.len();
             let last = self.dim - last;

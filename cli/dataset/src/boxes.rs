@@ -108,6 +108,11 @@ pub(super) fn take(
     whole: &Whole<'_>,
     boxes: Vec<Boxed>,
 ) -> Result<(), DataError> {
+    if let Some(path) = whole.path {
+        let clear = boxes.iter().filter(|own| !own.unclear);
+        let all = clear.filter_map(|own| Some((own.class.clone(), own.area?))).collect();
+        named.mark(path, is_train, all);
+    }
     for Boxed { class, area, unclear } in boxes {
         let Some(path) = whole.path else {
             named.left_out.add(Reason::Absent, 1);

@@ -73,6 +73,14 @@ pub enum DataError {
         /// Name of the image with the box.
         name: String,
     },
+    /// Data set without boxes, for a package that gives cells.
+    #[error(
+        "{path}: no boxes were found; a package with cells takes VOC, COCO, YOLO or Open Images labels"
+    )]
+    NoBoxes {
+        /// Path of the data set.
+        path: PathBuf,
+    },
     /// Images of the annotations are missing.
     #[error("{path}: all {absent} labelled images are missing")]
     Absent {

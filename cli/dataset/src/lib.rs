@@ -20,6 +20,7 @@ mod formats;
 mod left_out;
 mod names;
 mod sample;
+mod scenes;
 mod table;
 
 pub use boxes::Area;
@@ -30,6 +31,7 @@ use files::{below, entries, spread};
 pub use formats::idx_cifar::Packed;
 pub use left_out::{Care, LeftOut, Reason};
 pub use sample::{Opener, Place, Sample, by_file};
+pub use scenes::{Scene, Scenes};
 
 /// Format of a labelled data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,6 +109,8 @@ pub struct Selection {
 struct Named {
     train: Vec<(Place, String)>,
     val: Vec<(Place, String)>,
+    /// Whole images with their boxes, of formats with boxes.
+    scenes: Vec<scenes::Marked>,
     left_out: LeftOut,
 }
 
@@ -270,7 +274,7 @@ impl Named {
 
     /// Makes the class names valid for heads.
     fn tidy(&mut self) {
-        let Self { train, val, left_out } = self;
+        let Self { train, val, left_out, .. } = self;
         let tidied: Vec<(String, String)> = {
             let names = train.iter().chain(val.iter()).map(|(_, name)| name.as_str());
             let tidied = names::tidy(names, left_out).into_iter();
@@ -295,7 +299,7 @@ impl Named {
             // A data set with test samples only is used for training.
             std::mem::swap(&mut self.train, &mut self.val);
         }
-        let Self { train, val, mut left_out } = self;
+        let Self { train, val, mut left_out, .. } = self;
         let mut classes: Vec<String> = train.iter().map(|(_, class)| class.clone()).collect();
         classes.sort_by_cached_key(|name| (name.parse().unwrap_or(u64::MAX), name.clone()));
         classes.dedup();

@@ -33,7 +33,11 @@ pub struct TrainArgs {
     /// Rejection of samples unlike all training samples, as class `unknown`.
     #[arg(long, value_enum, default_value_t = UnknownArg::Auto)]
     pub unknown: UnknownArg,
-    /// Training samples per class, drawn at random [default: all].
+    /// Folder with each picture's scene without objects, under the name of the picture: cells are then
+    /// compared with it (package with cells).
+    #[arg(long, value_name = "DIR")]
+    pub templates: Option<PathBuf>,
+    /// Training samples per class, drawn at random; of a package with cells, pictures [default: all].
     #[arg(long, value_name = "K")]
     pub shots: Option<usize>,
     /// Maximum number of samples per class stored in the head, chosen to keep the class mean

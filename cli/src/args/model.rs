@@ -65,6 +65,7 @@ impl ConvertArgs {
             (self.std.is_some(), "--std"),
             (self.bgr, "--bgr"),
             (self.squash, "--squash"),
+            (self.cells, "--cells"),
             (self.target.is_some(), "--target"),
             (self.sound.is_some(), "--sound"),
         ];

@@ -139,10 +139,18 @@ pub struct PredictArgs {
     /// only).
     #[arg(long, value_name = "PNG")]
     pub heatmap: Option<PathBuf>,
+    /// Image to write with what was found: frames, classes, scores (one image only; package with
+    /// cells).
+    #[arg(long, value_name = "PNG")]
+    pub draw: Option<PathBuf>,
+    /// Picture of the scene without objects, to compare with (package with cells).
+    #[arg(long, value_name = "IMAGE")]
+    pub template: Option<PathBuf>,
     /// Also print the N dimensions of the embedding that decided most against the runner-up class.
     #[arg(long, value_name = "N")]
     pub dimensions: Option<usize>,
-    /// Print JSON: one line per image, with the probability of each class by name.
+    /// Print JSON: one line per image, with the probability of each class by name; of a package with
+    /// cells, one list in the form of COCO's results.
     #[arg(long)]
     pub json: bool,
     /// Handling of broken files.
@@ -173,8 +181,12 @@ pub struct EvalArgs {
     /// Subset of the data set.
     #[command(flatten)]
     pub selection: SelectionArgs,
-    /// Training samples per class, drawn at random [default: all of train/, or 5 if there is no
-    /// val/].
+    /// Folder with each picture's scene without objects, under the name of the picture: cells are then
+    /// compared with it (package with cells).
+    #[arg(long, value_name = "DIR")]
+    pub templates: Option<PathBuf>,
+    /// Training samples per class, drawn at random; of a package with cells, pictures [default: all of
+    /// train/, or 5 if there is no val/].
     #[arg(long)]
     pub shots: Option<usize>,
     /// Number of draws to average over.
@@ -186,7 +198,8 @@ pub struct EvalArgs {
     /// Kind of head [default: all kinds].
     #[arg(long)]
     pub head: Option<HeadKind>,
-    /// Confusion matrix to draw for `auto` (or the head given): rows are true classes.
+    /// Confusion matrix to draw for `auto` (or the head given): rows are true classes; of a package with
+    /// cells, the picture with the most errors.
     #[arg(long, value_name = "PNG")]
     pub confusion: Option<PathBuf>,
     /// Package of the same model converted with --parts, to show beside this one on the same draws,

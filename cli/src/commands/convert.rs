@@ -14,13 +14,14 @@ use offshoot_convert::preprocess::preset::PreprocessOverrides;
 use offshoot_convert::report::verdict::Grade;
 use offshoot_convert::report::{Report, bytes};
 use offshoot_core::sound::Design;
-use offshoot_dataset::{DataError, LeftOut, Sample, sounds, unlabelled};
+use offshoot_dataset::{DataError, LeftOut, Sample, Selection, sounds, unlabelled};
 
 use super::progress::Progress;
 use super::retype::again;
 use super::shared::{check_kind, decoded, tell as tell_left_out, write_file};
 use super::{accuracy_gate, cuts};
 use crate::args::ConvertArgs;
+use crate::detection::sizing::{Proposal, propose};
 use crate::draw::report_html::evidence::Evidence;
 use crate::draw::report_html::{self, Page};
 use crate::draw::report_json;
@@ -47,13 +48,33 @@ pub(super) fn run(args: &ConvertArgs) -> Result<(), CommandError> {
     }
     let images = load(args)?;
     let samples = Samples::Images(&images);
-    go(args, start, &source, ConvertJob { samples, options: options(args) })
+    let options = Options { size: size(args)?, ..options(args) };
+    go(args, start, &source, ConvertJob { samples, options })
+}
+
+/// Returns the input size: as asked, or proposed by the boxes of objects.
+fn size(args: &ConvertArgs) -> Result<Option<(u32, u32)>, CommandError> {
+    let asked = args.backbone.input_size;
+    let Some(data) = args.boxes.as_ref().filter(|_| asked.is_none()) else { return Ok(asked) };
+    let Proposal { size, cells } = propose(data, &Selection::default())?;
+    if !args.json {
+        println!(
+            "{}: --input-size {}x{} is proposed: the median object is {:.1} to {:.1} cells wide, by class",
+            data.display(),
+            size.1,
+            size.0,
+            cells[0],
+            cells[1]
+        );
+    }
+    Ok(Some(size))
 }
 
 fn options(args: &ConvertArgs) -> Options {
     Options {
         cuts: args.cut.clone(),
         parts: args.parts(),
+        cells: args.cells.then_some(args.neighbours),
         pool: args.backbone.pool,
         float: args.backbone.float(),
         size: args.backbone.input_size,

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use offshoot::HeadKind;
 
+use super::find;
 use super::shared::{Embedded, check_classes, check_count, embed_data, png, write_file};
 use crate::args::EvalArgs;
 use crate::draw::confusion::{Matrix, draw};
@@ -16,6 +17,9 @@ pub(super) const DEFAULT_SHOTS: usize = 5;
 
 pub(super) fn run(args: &EvalArgs) -> Result<(), CommandError> {
     let extractor = args.tail.open(args.run, &args.package)?;
+    if extractor.cells_layout().is_some() {
+        return find::eval(args, extractor);
+    }
     let Embedded { data, extractor, train, val, kind } =
         embed_data(extractor, &args.data, &args.selection.selection(), &[])?;
     check_classes(&args.data, &data.classes)?;

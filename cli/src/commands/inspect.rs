@@ -9,7 +9,7 @@ use offshoot_convert::ir::cut_points::{
     Candidate, candidates, last_of_each_cost, last_of_each_shape,
 };
 use offshoot_convert::ir::pooling::Pool;
-use offshoot_convert::report::{bytes, millions};
+use offshoot_convert::report::{CellsTable, bytes, millions};
 use offshoot_core::graph::{Element, Graph};
 use offshoot_core::preprocess::Resize;
 
@@ -36,7 +36,10 @@ pub(super) fn run(args: &InspectArgs) -> Result<(), CommandError> {
     println!("  precision      {}", manifest.precision.name());
     input(&package);
     let unit = if manifest.extras.unit_length { ", brought to length 1" } else { "" };
-    println!("  embedding      {} values{unit}", package.embedding_dim());
+    match package.cells() {
+        None => println!("  embedding      {} values{unit}", package.embedding_dim()),
+        Some(cells) => print!("{}", CellsTable(cells)),
+    }
     let starts = manifest.extras.parts;
     if !starts.is_empty() {
         let starts: Vec<String> = starts.iter().map(|start| start.to_string()).collect();

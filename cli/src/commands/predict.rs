@@ -7,6 +7,7 @@ use offshoot_dataset::{Opener, Sample};
 use serde_json::{Map, Value, json};
 
 use super::events;
+use super::find;
 use super::shared::{png, write_file};
 use crate::args::PredictArgs;
 use crate::draw::heatmap::{self, HeatMap};
@@ -15,6 +16,9 @@ use crate::learn::embeddings::{EmbedError, Input, Reader};
 
 pub(super) fn run(args: &PredictArgs) -> Result<(), CommandError> {
     let mut extractor = args.tail.open(args.run, &args.package)?;
+    if extractor.cells_layout().is_some() {
+        return find::predict(args, extractor);
+    }
     let mut head = Head::load(&args.head, &extractor)?;
     if let (Some(path), [_, _, ..]) = (&args.heatmap, &args.images[..]) {
         let what = format!("--heatmap takes one image, {} were given", args.images.len());

@@ -24,6 +24,9 @@ pub(super) fn again(args: &ConvertArgs) -> String {
     if !args.cut.is_empty() {
         command += &format!(" --cut {}", shell_word(&args.cut.join(",")));
     }
+    if args.cells {
+        command += &format!(" --cells --neighbours {}", args.neighbours.name());
+    }
     if args.parts != "none" {
         command += &format!(" --parts {}", shell_word(&args.parts));
     }

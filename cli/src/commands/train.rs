@@ -9,6 +9,7 @@ use offshoot_core::head::HeadError;
 use offshoot_device::Machine;
 
 use super::eval::check;
+use super::find;
 use super::progress::spinner;
 use super::shared::{Embedded, check_count, embed_data};
 use crate::args::{TrainArgs, UnknownArg};
@@ -27,6 +28,9 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), CommandError> {
     check_count(args.keep, "--keep", &args.data)?;
     let views: Vec<View> = args.augment.iter().copied().map(View::from).collect();
     let extractor = args.tail.open(args.run, &args.package)?;
+    if extractor.cells_layout().is_some() {
+        return find::train(args, extractor);
+    }
     let Embedded { data, extractor, train, val, kind } =
         embed_data(extractor, &args.data, &args.selection.selection(), &views)?;
     // No test samples have to be left.

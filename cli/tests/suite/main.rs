@@ -18,6 +18,7 @@ mod accuracy;
 mod architectures;
 mod bench;
 mod cases;
+mod cells;
 mod check;
 mod collections;
 mod cuts;

@@ -145,7 +145,20 @@ impl Extractor {
         };
         let split = None;
         let clip = Clip::new(&bytes, &package).map(Box::new);
-        Ok(Self { bytes, backend, preprocess, element, parts, id, unit_length, unit, split, clip })
+        let cells = package.cells().copied().map(Box::new);
+        Ok(Self {
+            bytes,
+            backend,
+            preprocess,
+            element,
+            parts,
+            id,
+            unit_length,
+            unit,
+            split,
+            clip,
+            cells,
+        })
     }
 }
 

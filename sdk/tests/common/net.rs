@@ -5,10 +5,11 @@ use offshoot_core::graph::{
 };
 use offshoot_core::package::{
     Extras, Golden, GoldenInput, GraphWriter, Manifest, PackageId, PartStarts, Precision,
-    SampleBytes, write_package, write_sound_package,
+    SampleBytes, WriteError, write_cells_package, write_package, write_sound_package,
 };
 use offshoot_core::preprocess::{Channels, Preprocess, Resize};
 use offshoot_core::sound::Designed;
+use offshoot_core::spatial::CellsLayout;
 use offshoot_core::{Multiplier, Quant, Scale, Shape};
 
 use super::random::Random;
@@ -300,6 +301,18 @@ impl Net {
         let id = self.writer.sound_id(&sound, &self.preprocess, output, &extras);
         let manifest = self.manifest(id, table, output, goldens.len() as u8);
         write_sound_package(&manifest, &sound, &self.writer, &goldens).unwrap()
+    }
+
+    /// The package of a network whose output are cells.
+    pub fn cells_package(
+        mut self,
+        cells: &CellsLayout,
+        output: TensorId,
+    ) -> Result<Vec<u8>, WriteError> {
+        let table = self.input_table();
+        let id = self.writer.cells_id(cells, &self.preprocess, output);
+        let manifest = self.manifest(id, table, output, 0);
+        write_cells_package(&manifest, cells, &self.writer, &[])
     }
 
     fn input_table(&mut self) -> Blob {

@@ -41,7 +41,7 @@ impl Source {
             Ok(at) => {
                 let found = values(at);
                 let own = values(&own);
-                if pool == Pool::None || found == own {
+                if pool.keeps_all() || found == own {
                     return imported;
                 }
                 format!("its embedding would have {found} values instead of {own}")

@@ -19,6 +19,8 @@ pub enum Pool {
     Gem,
     /// No pooling: all values are kept.
     None,
+    /// No pooling: the maps are joined in bands of rows, as cells of a package.
+    Cells,
     /// First token of a text, BERT's `[CLS]`.
     First,
     /// Last token of a text.
@@ -33,9 +35,15 @@ impl Pool {
             Self::Max => "max",
             Self::Gem => "gem",
             Self::None => "none",
+            Self::Cells => "cells",
             Self::First => "first",
             Self::Last => "last",
         }
+    }
+
+    /// True if all values of a map are kept.
+    pub fn keeps_all(self) -> bool {
+        matches!(self, Self::None | Self::Cells)
     }
 
     /// Returns the pooling of a text's tokens, if there is one.
@@ -44,7 +52,7 @@ impl Pool {
             Self::Avg => Some(Pooling::Mean),
             Self::First => Some(Pooling::First),
             Self::Last => Some(Pooling::Last),
-            Self::Max | Self::Gem | Self::None => None,
+            Self::Max | Self::Gem | Self::None | Self::Cells => None,
         }
     }
 }
@@ -61,7 +69,7 @@ pub struct Output {
 impl Output {
     /// Returns the number of values it adds to an embedding.
     pub fn values(&self, pool: Pool) -> usize {
-        if pool == Pool::None { self.shape.elements() } else { self.shape.c() }
+        if pool.keeps_all() { self.shape.elements() } else { self.shape.c() }
     }
 }
 
@@ -74,6 +82,11 @@ const LEAST: f32 = 1e-6;
 /// Each map is pooled right after it is made, so that it need not be kept for the concatenation.
 pub fn append(model: &mut Model, outputs: &[(LayerId, Output)], pool: Pool) -> Option<bool> {
     let made = model.layers.len();
+    if pool == Pool::Cells {
+        let maps: Vec<LayerId> = outputs.iter().map(|(layer, _)| *layer).collect();
+        join_bands(model, maps, made)?;
+        return Some(false);
+    }
     let mut pooled = false;
     let mut vectors = Vec::new();
     for (layer, output) in outputs {
@@ -109,6 +122,44 @@ pub fn join(model: &mut Model, mut vectors: Vec<LayerId>, made: usize) -> Option
     hoist(model, made);
     model.compact();
     Some(())
+}
+
+/// Name of the layer that joins the maps of cells.
+pub const CELLS: &str = "offshoot.cells";
+
+/// Makes bands of the maps' rows, one behind the other, the model's output (format.md 1.9.4); `None`
+/// if a band is too large.
+fn join_bands(model: &mut Model, mut maps: Vec<LayerId>, made: usize) -> Option<()> {
+    model.output = match maps[..] {
+        [single] => single,
+        _ => {
+            let count = bands(maps.iter().map(|&map| model.layers[map].shape));
+            let bands = u32::try_from(count).ok()?;
+            let mut values = 0;
+            for map in &mut maps {
+                let band = (model.layers[*map].shape.elements() / count) as u32;
+                let shape = Shape::new(bands, 1, band)?;
+                *map = model.push("offshoot.bands", LayerOp::Reshape, vec![*map], shape);
+                values += band;
+            }
+            model.push(CELLS, LayerOp::Concat, maps, Shape::new(bands, 1, values)?)
+        }
+    };
+    hoist(model, made);
+    model.compact();
+    Some(())
+}
+
+/// Returns the number of bands of several maps: the greatest common divisor of their heights.
+fn bands(maps: impl Iterator<Item = Shape>) -> usize {
+    let mut all = 0;
+    for map in maps {
+        let mut other = map.h();
+        while other > 0 {
+            (all, other) = (other, all % other);
+        }
+    }
+    all.max(1)
 }
 
 /// Moves the layers from `first` on, except the concatenation, right behind what they read.
@@ -151,13 +202,19 @@ fn append_pool(model: &mut Model, layer: LayerId, window: Window, pool: Pool) ->
 /// Returns the embedding for the source model's own values, each tensor in its own order.
 pub fn of_source(values: &[Vec<f32>], outputs: &[Output], pool: Pool) -> Vec<f32> {
     let mut embedding = Vec::new();
-    for (values, output) in values.iter().zip(outputs) {
-        let mut map = vec![0.0; values.len()];
-        for (&value, &place) in values.iter().zip(&output.places) {
-            if let Some(slot) = map.get_mut(place) {
-                *slot = value;
+    if pool == Pool::Cells {
+        let count = bands(outputs.iter().map(|output| output.shape));
+        let maps: Vec<Vec<f32>> = values.iter().zip(outputs).map(|(v, o)| placed(v, o)).collect();
+        for band in 0..count {
+            for map in &maps {
+                let length = map.len() / count;
+                embedding.extend(&map[band * length..][..length]);
             }
         }
+        return embedding;
+    }
+    for (values, output) in values.iter().zip(outputs) {
+        let map = placed(values, output);
         let pixels = output.shape.h() * output.shape.w();
         if pool == Pool::None || pixels == 1 || Window::covering(output.shape).is_none() {
             embedding.extend(map);
@@ -177,4 +234,15 @@ pub fn of_source(values: &[Vec<f32>], outputs: &[Output], pool: Pool) -> Vec<f32
         }));
     }
     embedding
+}
+
+/// Returns the values of a source's tensor in the order of our feature map.
+fn placed(values: &[f32], output: &Output) -> Vec<f32> {
+    let mut map = vec![0.0; values.len()];
+    for (&value, &place) in values.iter().zip(&output.places) {
+        if let Some(slot) = map.get_mut(place) {
+            *slot = value;
+        }
+    }
+    map
 }

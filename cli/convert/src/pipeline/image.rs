@@ -4,13 +4,15 @@ use offshoot::{Extractor, Image};
 use offshoot_core::Frame;
 use offshoot_core::graph::{Blob, Element, TensorId};
 use offshoot_core::package::{
-    Extras, Golden, GraphWriter, Manifest, PackageId, SampleBytes, WriteError, write_package,
-    write_sound_package,
+    Extras, Golden, GraphWriter, Manifest, PackageId, SampleBytes, WriteError, write_cells_package,
+    write_package, write_sound_package,
 };
 use offshoot_core::preprocess::{Channels, Preprocess, Resize};
+use offshoot_core::spatial::CellsLayout;
 
 use super::agreement::{IMPORT_TOLERANCE, relative_error};
 use super::backbone::{Backbone, GOLDENS, GoldenSample, GoldenVector};
+use super::cells;
 use super::parts::{self, Joined};
 use super::sound::Front;
 use super::{ConvertError, Options, PartsOption};
@@ -18,6 +20,7 @@ use crate::calibrate::input::Input;
 use crate::calibrate::reference::{Prepared, Reference};
 use crate::calibrate::{CalibrateError, ObservedNetwork};
 use crate::import::{Cut, Imported, Source};
+use crate::ir::pooling::Pool;
 use crate::ir::{Model, fold, pooling};
 use crate::preprocess::catalog::Catalog;
 use crate::preprocess::choose;
@@ -47,6 +50,8 @@ pub(super) struct ImageBackbone<'a> {
     unit_length: bool,
     /// Parts of the embedding.
     joined: Joined,
+    /// Layout of the cells; their zero point is that of the graph's output.
+    cells: Option<CellsLayout>,
     /// Front end of a network for sound.
     front: Option<&'a Front>,
 }
@@ -62,14 +67,18 @@ impl<'a> ImageBackbone<'a> {
         let mut imported = import(source, options)?;
         let frames: Vec<Frame<'_>> = images.iter().map(Image::frame).collect();
         observer.progress(Stage::Preprocessing, 0.0);
-        let mut chosen = choose::choose(&options.overrides, source, &imported, &frames)?;
+        let squash = options.overrides.squash || options.cells.is_some();
+        let overrides = PreprocessOverrides { squash, ..options.overrides.clone() };
+        let mut chosen = choose::choose(&overrides, source, &imported, &frames)?;
         let outer = chosen.preprocess;
         outer.check()?;
         chosen.preprocess = imported.front.inner(&outer);
         chosen.preprocess.check()?;
         chosen.warning = flat(&outer, &frames).or(chosen.warning);
         chosen.why.extend(imported.taken_in().map(|what| format!("; {what}")));
-        let unit_length = options.unit_length || imported.unit_length;
+        let cells =
+            options.cells.map(|own| cells::layout(source, &imported.model, own)).transpose()?;
+        let unit_length = (options.unit_length || imported.unit_length) && cells.is_none();
         let joined = match imported.outputs.len() {
             2.. if options.parts != PartsOption::None => {
                 let lengths: Vec<usize> =
@@ -80,7 +89,8 @@ impl<'a> ImageBackbone<'a> {
             }
             _ => Joined::default(),
         };
-        Ok(Self { source, imported, frames, chosen, outer, unit_length, joined, front: None })
+        let front = None;
+        Ok(Self { source, imported, frames, chosen, outer, unit_length, joined, cells, front })
     }
 
     /// Takes an imported model for sound.
@@ -98,7 +108,8 @@ impl<'a> ImageBackbone<'a> {
         let frames = front.pictures.iter().map(Image::frame).collect();
         let joined = Joined::default();
         let front = Some(front);
-        Self { source, imported, frames, chosen, outer, unit_length, joined, front }
+        let cells = None;
+        Self { source, imported, frames, chosen, outer, unit_length, joined, cells, front }
     }
 
     /// Returns the embedding of an image by the network in the model file.
@@ -125,6 +136,15 @@ pub(super) fn import(source: &Source, options: &Options) -> Result<Imported, Con
         known.or_else(|| source.metadata("offshoot.cut")).filter(|_| options.cuts.is_empty());
     let cuts: Vec<&str> = options.cuts.iter().map(String::as_str).chain(stated).collect();
     let size = options.size.or(recipe.map(|r| r.input));
+    if let Some(neighbours) = options.cells {
+        let cuts: Vec<&str> = options.cuts.iter().map(String::as_str).collect();
+        let mut imported = match cuts[..] {
+            [] => cells::found(source, size, neighbours)?,
+            _ => source.import(&cuts, size, Pool::Cells)?,
+        };
+        fold::fold(&mut imported.model);
+        return Ok(imported);
+    }
     let mut imported = source.import(&cuts, size, options.pool)?;
     if stated.is_some() {
         let by = if known.is_some() { "as the catalogue has it" } else { "as the model states" };
@@ -196,6 +216,9 @@ impl Backbone for ImageBackbone<'_> {
 
     fn id(&self, writer: &GraphWriter, output: TensorId) -> PackageId {
         let preprocess = &self.chosen.preprocess;
+        if let Some(cells) = &self.cells {
+            return writer.cells_id(cells, preprocess, output);
+        }
         match self.front {
             Some(front) => {
                 writer.sound_id(&front.designed.sound(), preprocess, output, &self.extras())
@@ -215,7 +238,9 @@ impl Backbone for ImageBackbone<'_> {
             }
             return Ok(goldens);
         }
-        for frame in self.frames.iter().take(GOLDENS) {
+        // The output of cells is fifty times as long as an embedding.
+        let count = if self.cells.is_some() { 1 } else { GOLDENS };
+        for frame in self.frames.iter().take(count) {
             let Some(image) = shrink(frame) else { continue };
             let output = draft.embed(&image.frame())?.bytes().collect();
             let sample = GoldenSample::Frame {
@@ -234,6 +259,9 @@ impl Backbone for ImageBackbone<'_> {
         writer: &GraphWriter,
         goldens: &[Golden<'_>],
     ) -> Result<Vec<u8>, WriteError> {
+        if let Some(cells) = &self.cells {
+            return write_cells_package(manifest, cells, writer, goldens);
+        }
         match self.front {
             Some(front) => write_sound_package(manifest, &front.designed.sound(), writer, goldens),
             None => write_package(manifest, writer, goldens),
@@ -241,6 +269,7 @@ impl Backbone for ImageBackbone<'_> {
     }
 
     fn describe(&self, report: &mut Report) {
+        report.cells = self.cells;
         report.pool = self.imported.pooled.then_some(self.imported.pool);
         report.preprocess_why.clone_from(&self.chosen.why);
         report.preprocess_warning.clone_from(&self.chosen.warning);

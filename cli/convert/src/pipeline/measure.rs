@@ -63,6 +63,7 @@ impl Comparison {
             cut_unsure: cut.unsure.clone(),
             cut_asked: cut.asked,
             pool: None,
+            cells: None,
             preprocess_why: String::new(),
             preprocess_warning: None,
             precision: package.manifest().precision,

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use offshoot_core::spatial::Neighbours;
 use offshoot_core::tokens::Pooling;
 
 use crate::import::ImportError;
@@ -16,6 +17,9 @@ pub struct Options {
     pub cuts: Vec<String>,
     /// Pooling of the feature maps, or of the tokens' vectors, at the cut.
     pub pool: Pool,
+    /// Gives feature maps as cells, with these neighbourhoods, instead of an embedding; the cuts are
+    /// then the maps.
+    pub cells: Option<Neighbours>,
     /// Other depths whose pooled feature maps become parts of the embedding, in front of the cut's.
     pub parts: PartsOption,
     /// Keeps the network in float instead of int8.

@@ -1,0 +1,328 @@
+//! Packages with cells, and heads that find objects in them: places of cells against a delta image,
+//! commands, accuracy on real data (needs `../shared`).
+
+use std::fs;
+use std::path::Path;
+
+use image::{Rgb, RgbImage};
+use offshoot::{Extractor, Frame, Package};
+use prost::Message;
+
+use crate::common::graph::Graph;
+use crate::common::{ok, refused, shared};
+
+/// Three layers of stride 2, then one more, with pads on these sides: above, left, below, right.
+fn backbone(pads: [i64; 4], side: i64) -> Vec<u8> {
+    let mut graph = Graph::new(&[1, 3, side, side]);
+    let mut before = "x".to_string();
+    let mut channels = 3;
+    for (at, own) in [8, 8, 8, 12].into_iter().enumerate() {
+        let weights = format!("w{at}");
+        let name = format!("map{at}");
+        // All alike and positive: the answer to a dot is as wide to each side.
+        let values = vec![0.05f32; (own * channels * 9) as usize];
+        graph.floats(&weights, &values);
+        let tensor = graph.0.initializer.last_mut().expect("just added");
+        tensor.dims = vec![own, channels, 3, 3];
+        let attributes: [(&str, &[i64]); 3] =
+            [("pads", &pads), ("strides", &[2, 2]), ("kernel_shape", &[3, 3])];
+        graph.node("Conv", &name, &[&before, &weights], &attributes);
+        before = name;
+        channels = own;
+    }
+    graph.model(13).encode_to_vec()
+}
+
+/// Photographs of noise: any calibration set will do.
+fn noise(folder: &Path) {
+    fs::create_dir_all(folder).expect("a folder");
+    let mut state = 1u32;
+    for n in 0..6 {
+        let image = RgbImage::from_fn(96, 96, |_, _| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            Rgb([(state >> 24) as u8, (state >> 16) as u8, (state >> 8) as u8])
+        });
+        image.save(folder.join(format!("{n}.png"))).expect("a file");
+    }
+}
+
+#[test]
+fn cells_lie_where_a_dot_in_the_image_is_seen() {
+    for pads in [[0, 0, 1, 1], [1, 1, 1, 1]] {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("m.onnx"), backbone(pads, 96)).unwrap();
+        noise(&dir.path().join("photos"));
+        let mut args = vec!["convert", "m.onnx", "--calibrate", "photos", "--preset", "raw"];
+        args.extend(["--cells", "--cut", "map2,map3", "--neighbours", "none", "-o", "m.offshoot"]);
+        let told = ok(dir.path(), &args);
+        assert!(told.contains("cells          12x12 of 20 values"), "{told}");
+        let mut extractor = Extractor::open(dir.path().join("m.offshoot")).unwrap();
+        let layout = *extractor.cells_layout().unwrap();
+        assert_eq!(layout.maps()[0].stride, [8, 8]);
+        assert_eq!(layout.maps()[1].stride, [16, 16]);
+        for [x, y] in [[40usize, 48usize], [55, 39]] {
+            let mut rgb = vec![0; 3 * 96 * 96];
+            rgb[3 * (96 * y + x)..][..3].fill(255);
+            let frame = Frame::rgb(96, 96, &rgb).unwrap();
+            let cells = extractor.cells(&frame).unwrap();
+            // Middle of the answer, weighted by its strength, against the middle of the dot.
+            for (index, map) in layout.maps().iter().enumerate() {
+                let mut sums = [0.0f64; 3];
+                for row in 0..usize::from(map.height) {
+                    for column in 0..usize::from(map.width) {
+                        let own = f64::from(cells.at(index, row, column)[0])
+                            - f64::from(layout.zero_point());
+                        let place = |at: usize, axis: usize| {
+                            (at * usize::from(map.stride[axis])) as f64
+                                + f64::from(map.offset[axis]) / 2.0
+                        };
+                        sums[0] += own;
+                        sums[1] += own * place(row, 0);
+                        sums[2] += own * place(column, 1);
+                    }
+                }
+                assert!(sums[0] > 0.0, "the dot is seen");
+                let tolerance = 0.5 * f64::from(map.stride[0]);
+                assert!((sums[1] / sums[0] - y as f64 - 0.5).abs() < tolerance, "{pads:?} {map:?}");
+                assert!((sums[2] / sums[0] - x as f64 - 0.5).abs() < tolerance, "{pads:?} {map:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_no_cells_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("m.onnx"), backbone([1, 1, 1, 1], 96)).unwrap();
+    noise(&dir.path().join("photos"));
+    let base = ["convert", "m.onnx", "--calibrate", "photos", "--preset", "raw", "--cells"];
+    let with = |more: &[&'static str]| -> Vec<&str> {
+        base.iter().copied().chain(more.iter().copied()).collect()
+    };
+    refused(
+        dir.path(),
+        &with(&["--cut", "map2,map3", "--input-size", "72x72"]),
+        &["multiples of 16"],
+    );
+    refused(dir.path(), &with(&["--cut", "map9"]), &["map9"]);
+    refused(dir.path(), &with(&["--parts", "auto"]), &["--parts"]);
+    refused(dir.path(), &with(&["--neighbours", "5"]), &["none, 3 or 3,7"]);
+    ok(dir.path(), &with(&["--cut", "map3", "-o", "cells.offshoot"]));
+    ok(
+        dir.path(),
+        &["convert", "m.onnx", "--calibrate", "photos", "--preset", "raw", "-o", "m.offshoot"],
+    );
+    fs::create_dir_all(dir.path().join("things/a")).unwrap();
+    fs::copy(dir.path().join("photos/1.png"), dir.path().join("things/a/1.png")).unwrap();
+    refused(
+        dir.path(),
+        &["train", "cells.offshoot", "things", "-o", "a.cells"],
+        &["no boxes", "VOC"],
+    );
+}
+
+/// Scenes with bright squares on noise, as YOLO labels, a third of them to test on.
+fn squares(folder: &Path, count: usize) {
+    let mut state = 7u32;
+    let mut random = move |below: u32| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) % below
+    };
+    fs::create_dir_all(folder).unwrap();
+    fs::write(
+        folder.join("data.yaml"),
+        "names: [red, green]\ntrain: images/train\nval: images/val\n",
+    )
+    .unwrap();
+    for n in 0..count {
+        let part = if n % 3 == 2 { "val" } else { "train" };
+        fs::create_dir_all(folder.join("images").join(part)).unwrap();
+        fs::create_dir_all(folder.join("labels").join(part)).unwrap();
+        let mut image = RgbImage::from_fn(96, 96, |_, _| Rgb([random(40) as u8; 3]));
+        let mut labels = String::new();
+        for class in 0..2 {
+            let x = random(36) + if class == 0 { 0 } else { 46 };
+            let y = random(80);
+            for dy in 0..14 {
+                for dx in 0..14 {
+                    let colour = if class == 0 { [250, 20, 20] } else { [20, 250, 20] };
+                    image.put_pixel(x + dx, y + dy, Rgb(colour));
+                }
+            }
+            let middle = |at: u32| f64::from(at + 7) / 96.0;
+            labels +=
+                &format!("{class} {} {} {} {}\n", middle(x), middle(y), 14.0 / 96.0, 14.0 / 96.0);
+        }
+        image.save(folder.join("images").join(part).join(format!("{n}.png"))).unwrap();
+        fs::write(folder.join("labels").join(part).join(format!("{n}.txt")), labels).unwrap();
+    }
+}
+
+#[test]
+fn objects_are_found_by_every_command() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path();
+    squares(&folder.join("squares"), 18);
+    let model = format!("{}", crate::common::sprout().display());
+    let told = ok(
+        folder,
+        &[
+            "convert",
+            &model,
+            "--calibrate",
+            "squares",
+            "--cells",
+            "--input-size",
+            "96x96",
+            "-o",
+            "eyes.offshoot",
+        ],
+    );
+    assert!(told.contains("cells          12x12 of"), "{told}");
+    assert!(ok(folder, &["verify", "eyes.offshoot"]).contains("verify ok"));
+    let inspected = ok(folder, &["inspect", "eyes.offshoot"]);
+    assert!(inspected.contains("cells"), "{inspected}");
+    let told = ok(folder, &["train", "eyes.offshoot", "squares", "-o", "squares.cells"]);
+    assert!(told.contains("24 objects of 2 classes in 12 pictures"), "{told}");
+    assert!(told.contains("red: expect F1"), "{told}");
+    // The same lessons give the same bytes.
+    ok(folder, &["train", "eyes.offshoot", "squares", "-o", "again.cells"]);
+    let bytes = fs::read(folder.join("squares.cells")).unwrap();
+    assert_eq!(bytes, fs::read(folder.join("again.cells")).unwrap());
+    let told = ok(folder, &["eval", "eyes.offshoot", "squares", "--confusion", "errors.png"]);
+    let all = told.lines().find(|line| line.trim_start().starts_with("all")).expect("a row");
+    let f1: f64 = all.split_whitespace().nth(3).unwrap().parse().unwrap();
+    assert!(f1 > 0.9, "{told}");
+    assert!(told.contains("counting error"), "{told}");
+    assert!(image::open(folder.join("errors.png")).is_ok());
+    let one = "squares/images/val/2.png";
+    let told =
+        ok(folder, &["predict", "eyes.offshoot", "squares.cells", one, "--draw", "found.png"]);
+    assert!(told.contains("1 red") && told.contains("1 green"), "{told}");
+    assert!(image::open(folder.join("found.png")).is_ok());
+    let told = ok(folder, &["predict", "eyes.offshoot", "squares.cells", one, "--json"]);
+    let results: serde_json::Value = serde_json::from_str(&told).unwrap();
+    let first = &results[0];
+    assert_eq!(first["image_id"], 2);
+    assert_eq!(first["bbox"].as_array().unwrap().len(), 4);
+    let labels = fs::read_to_string(folder.join("squares/labels/val/2.txt")).unwrap();
+    for own in results.as_array().unwrap() {
+        let class = own["category_id"].as_u64().unwrap() - 1;
+        let line = labels.lines().find(|line| line.starts_with(&class.to_string())).unwrap();
+        let want: Vec<f64> = line.split(' ').map(|x| x.parse().unwrap()).collect();
+        let middle = |at: usize| {
+            own["bbox"][at].as_f64().unwrap() + own["bbox"][at + 2].as_f64().unwrap() / 2.0
+        };
+        // Within a cell.
+        assert!((middle(0) - 96.0 * want[1]).abs() <= 8.0, "{own} {want:?}");
+        assert!((middle(1) - 96.0 * want[2]).abs() <= 8.0, "{own} {want:?}");
+    }
+    refused(
+        folder,
+        &["predict", "eyes.offshoot", "squares.cells", one, one, "--draw", "no.png"],
+        &["--draw"],
+    );
+}
+
+#[test]
+fn an_input_size_is_proposed_by_boxes() {
+    let dir = tempfile::tempdir().unwrap();
+    squares(&dir.path().join("squares"), 6);
+    let model = format!("{}", crate::common::sprout().display());
+    let told = ok(
+        dir.path(),
+        &[
+            "convert",
+            &model,
+            "--calibrate",
+            "squares",
+            "--cells",
+            "--boxes",
+            "squares",
+            "-o",
+            "e.offshoot",
+        ],
+    );
+    // 14 of 96 pixels; about 39 are wanted.
+    assert!(told.contains("--input-size 256x256 is proposed"), "{told}");
+    let bytes = fs::read(dir.path().join("e.offshoot")).unwrap();
+    assert_eq!(Package::open(&bytes).unwrap().cells().unwrap().input(), [256, 256]);
+}
+
+fn model() -> String {
+    shared().join("models/real/mobilenet_v2_1.0_224.onnx").display().to_string()
+}
+
+/// F1 of all classes, and the counting error.
+fn scores(told: &str) -> [f64; 2] {
+    let number = |line: &str, at: usize| -> f64 {
+        told.lines()
+            .find(|own| own.trim_start().starts_with(line))
+            .and_then(|own| own.split_whitespace().nth(at)?.parse().ok())
+            .unwrap_or_else(|| panic!("no {line} in {told}"))
+    };
+    [number("all", 3), number("counting error", 2)]
+}
+
+#[test]
+#[cfg_attr(not(shared), ignore = "needs the data beside the repository")]
+fn blood_cells_are_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = shared().join("data/bccd-mini").display().to_string();
+    let model = model();
+    let told = ok(
+        dir.path(),
+        &[
+            "convert",
+            &model,
+            "--calibrate",
+            &data,
+            "--cells",
+            "--input-size",
+            "256x320",
+            "-o",
+            "e.offshoot",
+        ],
+    );
+    println!("{told}");
+    assert!(told.contains("cells          32x40 of 384 values"), "{told}");
+    let told = ok(dir.path(), &["eval", "e.offshoot", &data]);
+    println!("{told}");
+    let [f1, counting] = scores(&told);
+    assert!(f1 >= 0.76 && counting <= 4.5, "{told}");
+}
+
+#[test]
+#[cfg_attr(not(shared), ignore = "needs the data beside the repository")]
+fn defects_of_boards_are_found_by_their_difference() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = shared().join("data/deeppcb-mini").display().to_string();
+    let templates = format!("{data}/Templates");
+    let cut = "/MobilenetV2/expanded_conv_6/expand/Clip_output_0";
+    let model = model();
+    let size = "320x320";
+    ok(
+        dir.path(),
+        &[
+            "convert",
+            &model,
+            "--calibrate",
+            &data,
+            "--cells",
+            "--cut",
+            cut,
+            "--neighbours",
+            "3",
+            "--input-size",
+            size,
+            "-o",
+            "e.offshoot",
+        ],
+    );
+    let plain = ok(dir.path(), &["eval", "e.offshoot", &data]);
+    let told = ok(dir.path(), &["eval", "e.offshoot", &data, "--templates", &templates]);
+    println!("{plain}{told}");
+    let [without, _] = scores(&plain);
+    let [with, _] = scores(&told);
+    assert!(with >= 0.70 && with >= without + 0.12, "{told}");
+}

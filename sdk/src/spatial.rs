@@ -1,0 +1,164 @@
+//! A head that finds objects, in memory of its own, with files.
+
+use std::fs;
+use std::ops::{Deref, DerefMut};
+use std::path::Path;
+
+use offshoot_core::package::PackageId;
+use offshoot_core::spatial::{
+    Cells, Detection, SpatialError, SpatialHead as CoreHead, SpatialLimits, SpatialRecord,
+};
+
+use crate::head::replace_file;
+use crate::{Error, ErrorKind, Extractor};
+
+/// Max number of objects that are found in a frame.
+const MOST: usize = 64;
+
+/// Head that finds, points at and counts objects, taught on the board with points and boxes.
+///
+/// Its methods are those of [`offshoot_core::spatial::SpatialHead`], which is the same without an
+/// allocator.
+///
+/// # Example
+///
+/// ```no_run
+/// use offshoot::{Extractor, Image, Mark, SpatialHead, SpatialLimits};
+///
+/// let mut extractor = Extractor::open("cells.offshoot")?;
+/// let mut head = SpatialHead::new(&extractor, SpatialLimits { classes: 4 })?;
+/// let cup = head.add_class("cup")?;
+///
+/// // Left, top, width and height as shares of the frame; all cups in it.
+/// let desk = Image::open("desk.jpg")?;
+/// let boxes = [Mark::boxed(cup, [0.1, 0.4, 0.2, 0.25]), Mark::boxed(cup, [0.6, 0.5, 0.2, 0.2])];
+/// head.teach(&extractor.cells(&desk.frame())?, &boxes)?;
+/// // No cup in this one.
+/// let floor = Image::open("floor.jpg")?;
+/// head.teach(&extractor.cells(&floor.frame())?, &[])?;
+/// head.fit()?;
+///
+/// let table = Image::open("table.jpg")?;
+/// for found in head.find(&extractor.cells(&table.frame())?)? {
+///     let [across, down] = found.centre;
+///     println!("{:?} at {across:.2}, {down:.2}", head.class_name(found.class));
+/// }
+/// head.save("cups.cells")?;
+/// # Ok::<(), offshoot::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct SpatialHead {
+    head: CoreHead<Box<[u64]>>,
+    found: Vec<Detection>,
+}
+
+impl SpatialHead {
+    /// An empty head for the extractor's cells. Every byte it will use is reserved here.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoCells`] of a package that gives none; limits out of range; not enough memory.
+    pub fn new(extractor: &Extractor, limits: SpatialLimits) -> Result<Self, Error> {
+        let layout = extractor
+            .cells_layout()
+            .ok_or(ErrorKind::NoCells { gives: "an embedding, not cells" })?;
+        let memory = reserve(limits.words(layout)?)?;
+        Ok(Self::of(CoreHead::new(*layout, extractor.id(), limits, memory)?))
+    }
+
+    fn of(head: CoreHead<Box<[u64]>>) -> Self {
+        Self { head, found: vec![Detection::NONE; MOST] }
+    }
+
+    /// Finds objects in the cells of a frame, those with the highest scores first, at most 64.
+    ///
+    /// # Errors
+    /// A head that is not fitted, and cells of another package.
+    pub fn find(&mut self, cells: &Cells<'_>) -> Result<&[Detection], Error> {
+        Ok(self.head.detect(cells, &mut self.found)?)
+    }
+
+    /// Returns the bytes of [`SpatialHead::save`].
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = vec![0; self.head.encoded_len()];
+        let written = self.head.encode(&mut bytes);
+        debug_assert_eq!(written, Ok(bytes.len()), "as long as the head states");
+        bytes
+    }
+
+    /// Makes the head of [`SpatialHead::to_bytes`], fitted if it has learned anything; it was taught on
+    /// this extractor's package.
+    ///
+    /// # Errors
+    /// Bytes that are damaged or of another package; not enough memory.
+    pub fn from_bytes(bytes: &[u8], extractor: &Extractor) -> Result<Self, Error> {
+        Self::decoded(bytes, Some(extractor.id()))
+    }
+
+    /// Makes the head of [`SpatialHead::to_bytes`] without its package: to look at it, to merge it.
+    ///
+    /// # Errors
+    /// Bytes that are damaged; not enough memory.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
+        Self::decoded(bytes, None)
+    }
+
+    fn decoded(bytes: &[u8], package: Option<PackageId>) -> Result<Self, Error> {
+        let record = SpatialRecord::open(bytes)?;
+        // Before memory is taken for what the bytes state.
+        if package.is_some_and(|id| id != record.package_id()) {
+            return Err(SpatialError::OtherPackage.into());
+        }
+        let memory = reserve(record.limits().words(record.layout())?)?;
+        let mut head = CoreHead::decode(bytes, package, memory)?;
+        match head.fit() {
+            Ok(()) | Err(SpatialError::NothingLearned) => Ok(Self::of(head)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Saves the head: the file holds the old head or the new one, whenever the power fails.
+    ///
+    /// # Errors
+    /// I/O errors of the file system; the old file is then still there.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
+        replace_file(path.as_ref(), &self.to_bytes())
+    }
+
+    /// Loads a head that was taught on this extractor's package.
+    ///
+    /// # Errors
+    /// A file that cannot be read, is damaged, or belongs to another package.
+    pub fn load(path: impl AsRef<Path>, extractor: &Extractor) -> Result<Self, Error> {
+        let path = path.as_ref();
+        let bytes = fs::read(path).map_err(|e| Error::of_file(e, path, "a head of cells"))?;
+        let decoded = Self::decoded(&bytes, Some(extractor.id()));
+        decoded.map_err(|e| match e.into_kind() {
+            ErrorKind::Spatial(error) => Error::at(error, path),
+            kind => kind.into(),
+        })
+    }
+}
+
+/// Reserves zeroed memory, or reports that there is not as much.
+fn reserve(words: usize) -> Result<Box<[u64]>, Error> {
+    let mut memory = Vec::new();
+    let need = words.saturating_mul(8);
+    memory.try_reserve_exact(words).map_err(|_| ErrorKind::Memory { need })?;
+    memory.resize(words, 0);
+    Ok(memory.into_boxed_slice())
+}
+
+impl Deref for SpatialHead {
+    type Target = CoreHead<Box<[u64]>>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.head
+    }
+}
+
+impl DerefMut for SpatialHead {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.head
+    }
+}
