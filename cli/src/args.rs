@@ -28,7 +28,7 @@ mod values;
 pub use comparison::{BudgetArgs, ConvertBudgetArgs, CutsArgs};
 pub use dataset::{CareArgs, SelectionArgs};
 pub use device::{BuiltInArgs, DeployArgs, DoctorArgs, PartsArgs, ServeArgs, TeachArgs};
-pub use learning::{TrainArgs, UnknownArg, ViewArg};
+pub use learning::{GoodArg, TrainArgs, UnknownArg, ViewArg};
 pub use quantizer::QuantizerArgs;
 pub use running::{
     BenchArgs, CheckArgs, ClusterArgs, EmbedArgs, EvalArgs, ExportArgs, MergeArgs, PredictArgs,
@@ -220,9 +220,10 @@ pub struct ConvertArgs {
     /// size]; --input-size overrides it.
     #[arg(long, value_name = "DATA", requires = "cells")]
     pub boxes: Option<PathBuf>,
-    /// Neighbourhoods whose means are appended to each cell: 3x3 cells, 7x7 cells.
-    #[arg(long, value_name = "none|3|3,7", default_value = "3,7", value_parser = parse_neighbours)]
-    pub neighbours: Neighbours,
+    /// Neighbourhoods whose means are appended to each cell: 3x3 cells, 7x7 cells [default: 3,7 or, if
+    /// a cell has too many values then, 3].
+    #[arg(long, value_name = "none|3|3,7", requires = "cells", value_parser = parse_neighbours)]
+    pub neighbours: Option<Neighbours>,
     /// Other depths whose pooled feature maps become parts of the embedding: `auto`, `none`, or
     /// tensors. Heads read all parts where that is clearly better, else the last one, the cut's.
     #[arg(long, value_name = "auto|none|TENSOR,...", default_value = "none")]

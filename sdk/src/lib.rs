@@ -33,6 +33,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod activations;
+mod anomaly;
 #[cfg_attr(not(any(target_os = "linux", target_os = "android")), path = "cores/unpinned.rs")]
 mod cores;
 mod error;
@@ -47,6 +48,7 @@ mod options;
 mod spatial;
 
 pub use activations::Activations;
+pub use anomaly::GoodHead;
 #[cfg(feature = "image")]
 pub use error::ImageError;
 pub use error::{Error, ErrorKind};
@@ -55,6 +57,7 @@ pub use finetune::{FineTuned, Maps, TunedTail};
 pub use head::{Head, NOTHING};
 #[cfg(feature = "image")]
 pub use image::{Image, View};
+pub use offshoot_core::anomaly::Unusual;
 pub use offshoot_core::frame::FrameError;
 pub use offshoot_core::head::{
     Advice, Answer, AskError, ClassError, ClassId, Distance, EditError, EncodeError, Fit,

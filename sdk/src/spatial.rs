@@ -141,7 +141,7 @@ impl SpatialHead {
 }
 
 /// Reserves zeroed memory, or reports that there is not as much.
-fn reserve(words: usize) -> Result<Box<[u64]>, Error> {
+pub(crate) fn reserve(words: usize) -> Result<Box<[u64]>, Error> {
     let mut memory = Vec::new();
     let need = words.saturating_mul(8);
     memory.try_reserve_exact(words).map_err(|_| ErrorKind::Memory { need })?;

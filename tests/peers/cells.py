@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.linear_model import Ridge
 
-MIDDLE, FLOOR, SAME, BINS, FOLDS = 0.4, 0.1, 0.45, 64, 5
+MIDDLE, FLOOR, SAME, BINS, FOLDS, SPREAD, PRIOR = 0.4, 0.1, 0.45, 64, 5, 6, 20
 SETS = [
     ("bccd-mini", False, ["--input-size", "256x320"]),
     ("deeppcb-mini", True, ["--input-size", "320x320", "--neighbours", "3",
@@ -178,7 +178,9 @@ def f1(grid, train, test, classes):
                 objects[box[0]] += 1
     down = seen[:, :, ::-1].cumsum(2)[:, :, ::-1]
     curve = 2 * down[:, 0] / (down.sum(1) + objects[:, None])
-    thresholds = (BINS - 1 - curve[:, ::-1].argmax(1)) / BINS
+    window = np.lib.stride_tricks.sliding_window_view(np.pad(curve, ((0, 0), (SPREAD, SPREAD)), "edge"), 2 * SPREAD + 1, 1)
+    peaks = (BINS - 1 - window.sum(-1)[:, ::-1].argmax(1)) / BINS
+    thresholds = (peaks * objects + 0.5 * PRIOR) / (objects + PRIOR)
     head = Head(grid, *train, classes)
     right = total = 0
     for cells, boxes in zip(*test):

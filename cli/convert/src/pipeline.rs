@@ -22,7 +22,7 @@ use job::Samples;
 use measure::Measurement;
 use offshoot::Embedding;
 use offshoot_core::package::WriteError;
-pub use options::{Options, PartsOption};
+pub use options::{CellsOption, Options, PartsOption};
 use sound::Front;
 use text::TextBackbone;
 use thiserror::Error;
@@ -196,7 +196,7 @@ fn run(
     };
     observer.progress(Stage::Write, 0.0);
     let mut bytes = package::package(source, backbone, emitted)?;
-    if options.statistics && options.cells.is_none() {
+    if options.statistics && options.cells == CellsOption::None {
         bytes = domain::state(bytes, &inputs, &floats.embeddings)?;
     }
     observer.progress(Stage::Compare, 0.0);

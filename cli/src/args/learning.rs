@@ -33,6 +33,10 @@ pub struct TrainArgs {
     /// Rejection of samples unlike all training samples, as class `unknown`.
     #[arg(long, value_enum, default_value_t = UnknownArg::Auto)]
     pub unknown: UnknownArg,
+    /// Learn good pictures alone, of a folder without labels: `predict` then tells what is unusual, and where
+    /// (package with cells). `fixed` if parts always lie alike, else `anywhere`.
+    #[arg(long, value_enum, value_name = "fixed|anywhere", conflicts_with_all = ["templates", "shots"])]
+    pub good: Option<GoodArg>,
     /// Folder with each picture's scene without objects, under the name of the picture: cells are then
     /// compared with it (package with cells).
     #[arg(long, value_name = "DIR")]
@@ -52,6 +56,15 @@ pub struct TrainArgs {
     #[arg(long, value_enum, num_args = 0.., require_equals = true, value_delimiter = ',',
         value_name = "VIEW,...", default_missing_value = "flip")]
     pub augment: Vec<ViewArg>,
+}
+
+/// Position of good parts in their pictures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum GoodArg {
+    /// Always the same: each place has a mean of its own.
+    Fixed,
+    /// Any: all places share one mean.
+    Anywhere,
 }
 
 /// Rejection of unknown samples.

@@ -8,7 +8,7 @@ use offshoot_convert::calibrate::tokenizer::Tokenizer;
 use offshoot_convert::emit::prepack::{PackingError, pack};
 use offshoot_convert::import::Source;
 use offshoot_convert::pipeline::job::{ConvertJob, Samples};
-use offshoot_convert::pipeline::{Converted, Options};
+use offshoot_convert::pipeline::{CellsOption, Converted, Options};
 use offshoot_convert::preprocess::catalog::Catalog;
 use offshoot_convert::preprocess::preset::PreprocessOverrides;
 use offshoot_convert::report::verdict::Grade;
@@ -74,7 +74,11 @@ fn options(args: &ConvertArgs) -> Options {
     Options {
         cuts: args.cut.clone(),
         parts: args.parts(),
-        cells: args.cells.then_some(args.neighbours),
+        cells: match args.neighbours {
+            _ if !args.cells => CellsOption::None,
+            None => CellsOption::Auto,
+            Some(own) => CellsOption::With(own),
+        },
         pool: args.backbone.pool,
         float: args.backbone.float(),
         size: args.backbone.input_size,

@@ -3,16 +3,17 @@
 use std::path::Path;
 use std::time::Instant;
 
-use offshoot::{Detection, Extractor, Image, SpatialHead};
+use offshoot::{Detection, Extractor, GoodHead, Image, SpatialHead};
 use offshoot_convert::report::bytes;
-use offshoot_dataset::{Scene, Scenes, Selection};
+use offshoot_core::anomaly::GOOD_MAGIC;
+use offshoot_dataset::{LeftOut, Sample, Scene, Scenes, Selection, images};
 use serde_json::{Value, json};
 
 use super::progress::Progress;
-use super::shared::{check_count, png, tell, write_file};
-use crate::args::{EvalArgs, PredictArgs, TrainArgs};
+use super::shared::{check_count, decoded, png, tell, write_file};
+use crate::args::{EvalArgs, GoodArg, PredictArgs, TrainArgs};
 use crate::detection::lessons::{self, Seen};
-use crate::detection::overlay::{counted, draw, draw_errors};
+use crate::detection::overlay::{counted, draw, draw_errors, draw_heat};
 use crate::detection::scoring::Scores;
 use crate::error::CommandError;
 
@@ -56,6 +57,9 @@ fn drawn(scenes: &[Scene], most: usize) -> Vec<Scene> {
 
 /// Trains a head on scenes and saves it; tests it on those that are for that.
 pub(super) fn train(args: &TrainArgs, mut extractor: Extractor) -> Result<(), CommandError> {
+    if let Some(good) = args.good {
+        return learn_good(args, good, extractor);
+    }
     let selection = args.selection.selection();
     let templates = args.templates.as_deref();
     let Lessons { classes, train, val } =
@@ -138,6 +142,9 @@ pub(super) fn eval(args: &EvalArgs, mut extractor: Extractor) -> Result<(), Comm
 
 /// Finds objects in images.
 pub(super) fn predict(args: &PredictArgs, mut extractor: Extractor) -> Result<(), CommandError> {
+    if is_good_head(&args.head) {
+        return look(args, extractor);
+    }
     let mut head = SpatialHead::load(&args.head, &extractor)?;
     if let (Some(path), [_, _, ..]) = (&args.draw, &args.images[..]) {
         let what = format!("--draw takes one image, {} were given", args.images.len());
@@ -180,4 +187,89 @@ fn result(path: &Path, image: &Image, head: &SpatialHead, own: &Detection) -> Va
         "bbox": [left * across, top * down, width * across, height * down],
         "score": own.score,
     })
+}
+
+/// Learns good pictures; each is first asked of a head of those before it.
+fn learn_good(
+    args: &TrainArgs,
+    good: GoodArg,
+    mut extractor: Extractor,
+) -> Result<(), CommandError> {
+    let mut left_out = LeftOut::new(args.selection.care.into());
+    let files = images(&args.data, usize::MAX, &mut left_out)?;
+    let files: Vec<Sample> = files.into_iter().map(Sample::of_file).collect();
+    let images = decoded(&args.data, &files, &mut left_out)?;
+    let mut head = GoodHead::new(&extractor, good == GoodArg::Fixed)?;
+    for image in &images {
+        let cells = extractor.cells(&image.frame())?;
+        head.teach(&cells).map_err(offshoot::Error::from)?;
+        // A single picture has no deviations.
+        let _ = head.fit();
+    }
+    if images.len() < LEAST_GOOD {
+        let what = format!("{} good pictures, at least {LEAST_GOOD} are needed", images.len());
+        return Err(CommandError::TooFew { path: args.data.clone(), what });
+    }
+    head.save(&args.output)?;
+    let threshold = head.threshold().unwrap_or_default();
+    println!(
+        "{}: {} good pictures; unusual is a score above {threshold:.2}",
+        args.output.display(),
+        images.len()
+    );
+    Ok(())
+}
+
+/// Least number of good pictures: three are tested, by heads of two and more.
+const LEAST_GOOD: usize = 5;
+
+/// True if a file is a head of good pictures.
+fn is_good_head(path: &Path) -> bool {
+    use std::io::Read;
+    let mut magic = [0; 8];
+    let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut magic));
+    read.is_ok() && magic == GOOD_MAGIC
+}
+
+/// Tells what is unusual in images, and where.
+fn look(args: &PredictArgs, mut extractor: Extractor) -> Result<(), CommandError> {
+    let mut head = GoodHead::load(&args.head, &extractor)?;
+    if let (Some(path), [_, _, ..]) = (&args.draw, &args.images[..]) {
+        let what = format!("--draw takes one image, {} were given", args.images.len());
+        return Err(CommandError::Heatmap { path: path.clone(), what });
+    }
+    for path in &args.images {
+        let image =
+            if args.care.cut_short { Image::open_cut_short(path) } else { Image::open(path) }?;
+        let layout = *head.layout();
+        let found = head.look(&extractor.cells(&image.frame())?).map_err(offshoot::Error::from)?;
+        let width = layout.grid()[1];
+        let [down, across] = layout.centre(found.place / width, found.place % width);
+        let is_unusual = found.is_unusual();
+        if args.json {
+            let own = json!({
+                "file": path.display().to_string(),
+                "score": found.score,
+                "threshold": found.threshold,
+                "unusual": is_unusual,
+                "at": [across * image.width() as f32, down * image.height() as f32],
+                "rows": layout.grid()[0],
+                "columns": width,
+                "heat": found.heat,
+            });
+            println!("{own}");
+        } else {
+            let word = if is_unusual { "unusual" } else { "good" };
+            println!(
+                "{}  {word} {:.2}, most at {across:.2} {down:.2}",
+                path.display(),
+                found.score
+            );
+        }
+        if let Some(out) = &args.draw {
+            let picture = draw_heat(&image, layout.grid(), found.heat, found.threshold);
+            write_file(out, &png(&picture, out)?)?;
+        }
+    }
+    Ok(())
 }

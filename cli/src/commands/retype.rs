@@ -25,7 +25,10 @@ pub(super) fn again(args: &ConvertArgs) -> String {
         command += &format!(" --cut {}", shell_word(&args.cut.join(",")));
     }
     if args.cells {
-        command += &format!(" --cells --neighbours {}", args.neighbours.name());
+        command += " --cells";
+        if let Some(own) = args.neighbours {
+            command += &format!(" --neighbours {}", own.name());
+        }
     }
     if args.parts != "none" {
         command += &format!(" --parts {}", shell_word(&args.parts));

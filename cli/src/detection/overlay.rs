@@ -117,6 +117,32 @@ pub fn draw(image: &Image, head: &SpatialHead, found: &[Detection]) -> RgbImage 
     picture.finish(&counted(head, found))
 }
 
+/// Draws how unusual each cell is over the picture: from the threshold on yellow, below it up to
+/// nothing.
+pub fn draw_heat(
+    image: &Image,
+    [rows, columns]: [usize; 2],
+    heat: &[f32],
+    threshold: Option<f32>,
+) -> RgbImage {
+    let threshold = threshold.unwrap_or(f32::INFINITY);
+    let mut own = RgbImage::from_raw(image.width(), image.height(), image.rgb().to_vec())
+        .unwrap_or_else(|| RgbImage::new(image.width(), image.height()));
+    for (x, y, pixel) in own.enumerate_pixels_mut() {
+        let row = y as usize * rows / image.height() as usize;
+        let column = x as usize * columns / image.width() as usize;
+        let cover = (heat[row * columns + column] / threshold - 0.5).clamp(0.0, 0.5) * 1.4;
+        for (byte, colour) in pixel.0.iter_mut().zip(MISSED) {
+            *byte = (f32::from(*byte) * (1.0 - cover) + f32::from(colour) * cover) as u8;
+        }
+    }
+    let shown = Image::from_rgb(image.width(), image.height(), own.into_raw());
+    let highest = heat.iter().copied().fold(0.0, f32::max);
+    let picture = Picture::new(shown.as_ref().unwrap_or(image));
+    let word = if highest > threshold { "unusual" } else { "good" };
+    picture.finish(&format!("{word}: {highest:.2}, threshold {threshold:.2}"))
+}
+
 /// Draws what was missed and what was found in error, over what was right.
 pub fn draw_errors(
     image: &Image,

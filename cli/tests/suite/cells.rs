@@ -46,12 +46,24 @@ fn noise(folder: &Path) {
     }
 }
 
+/// Dark images with a few bright dots, so that a dot alone is far from the least step.
+fn dots(folder: &Path) {
+    fs::create_dir_all(folder).expect("a folder");
+    for n in 0..6u32 {
+        let mut image = RgbImage::new(96, 96);
+        for at in 0..4 {
+            image.put_pixel((n * 29 + at * 23) % 96, (n * 17 + at * 37) % 96, Rgb([255; 3]));
+        }
+        image.save(folder.join(format!("{n}.png"))).expect("a file");
+    }
+}
+
 #[test]
 fn cells_lie_where_a_dot_in_the_image_is_seen() {
     for pads in [[0, 0, 1, 1], [1, 1, 1, 1]] {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("m.onnx"), backbone(pads, 96)).unwrap();
-        noise(&dir.path().join("photos"));
+        dots(&dir.path().join("photos"));
         let mut args = vec!["convert", "m.onnx", "--calibrate", "photos", "--preset", "raw"];
         args.extend(["--cells", "--cut", "map2,map3", "--neighbours", "none", "-o", "m.offshoot"]);
         let told = ok(dir.path(), &args);
@@ -325,4 +337,99 @@ fn defects_of_boards_are_found_by_their_difference() {
     let [without, _] = scores(&plain);
     let [with, _] = scores(&told);
     assert!(with >= 0.70 && with >= without + 0.12, "{told}");
+}
+
+/// Board with a pattern, noise and light of its own; a scratch or a missing part in every bad one.
+fn board(seed: u32, is_bad: bool) -> RgbImage {
+    let mut state = seed.wrapping_mul(2_654_435_761);
+    let mut random = move |below: u32| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) % below
+    };
+    let light = 100 + random(24);
+    let mut image = RgbImage::from_fn(96, 96, |x, y| {
+        let is_part = x % 24 > 8 && y % 24 > 8;
+        let own = if is_part { [220, 180, 60] } else { [30, 110, 50] };
+        let noise = random(16);
+        Rgb(own.map(|value: u32| ((value * light / 112).saturating_sub(8) + noise).min(255) as u8))
+    });
+    if !is_bad {
+        return image;
+    }
+    if seed % 2 == 0 {
+        // A part is missing.
+        let x = 24 * random(4);
+        let y = 24 * random(4);
+        for dy in 9..24 {
+            for dx in 9..24 {
+                image.put_pixel(x + dx, y + dy, Rgb([30, 110, 50]));
+            }
+        }
+    } else {
+        let y = 10 + random(60);
+        let x = 10 + random(40);
+        for along in 0..40 {
+            for wide in 0..2 {
+                image.put_pixel(x + along, y + along / 3 + wide, Rgb([235; 3]));
+            }
+        }
+    }
+    image
+}
+
+/// Share of pairs of a bad and a good one in which the bad one has the higher score.
+fn auroc(good: &[f64], bad: &[f64]) -> f64 {
+    let pairs = good.iter().flat_map(|good| bad.iter().map(move |bad| (good, bad)));
+    let won: f64 = pairs
+        .map(|(good, bad)| {
+            if bad > good {
+                1.0
+            } else if bad == good {
+                0.5
+            } else {
+                0.0
+            }
+        })
+        .sum();
+    won / (good.len() * bad.len()) as f64
+}
+
+#[test]
+fn unusual_parts_are_told_from_good_ones_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path();
+    for (part, count, is_bad) in [("train", 12, false), ("good", 20, false), ("bad", 20, true)] {
+        fs::create_dir_all(folder.join(part)).unwrap();
+        for n in 0..count {
+            let seed = n + if part == "train" { 1_000 } else { 0 } + if is_bad { 500 } else { 0 };
+            board(seed, is_bad).save(folder.join(part).join(format!("{n:02}.png"))).unwrap();
+        }
+    }
+    let model = format!("{}", crate::common::sprout().display());
+    ok(folder, &["convert", &model, "--calibrate", "train", "--cells", "-o", "e.offshoot"]);
+    for position in ["fixed", "anywhere"] {
+        let told =
+            ok(folder, &["train", "e.offshoot", "train", "--good", position, "-o", "a.good"]);
+        assert!(told.contains("12 good pictures"), "{told}");
+        let scores = |part: &str| -> Vec<f64> {
+            let files: Vec<String> = (0..20).map(|n| format!("{part}/{n:02}.png")).collect();
+            let mut args = vec!["predict", "e.offshoot", "a.good", "--json"];
+            args.extend(files.iter().map(String::as_str));
+            let lines = ok(folder, &args);
+            let value = |line: &str| -> serde_json::Value { serde_json::from_str(line).unwrap() };
+            lines.lines().map(|line| value(line)["score"].as_f64().unwrap()).collect()
+        };
+        let auroc = auroc(&scores("good"), &scores("bad"));
+        println!("{position}: AUROC {auroc:.3}");
+        assert!(auroc >= 0.95, "{position}: {auroc}");
+    }
+    ok(folder, &["predict", "e.offshoot", "a.good", "bad/00.png", "--draw", "heat.png"]);
+    assert!(image::open(folder.join("heat.png")).is_ok());
+    fs::create_dir_all(folder.join("few")).unwrap();
+    fs::copy(folder.join("good/00.png"), folder.join("few/0.png")).unwrap();
+    refused(
+        folder,
+        &["train", "e.offshoot", "few", "--good", "fixed", "-o", "b.good"],
+        &["at least 5"],
+    );
 }

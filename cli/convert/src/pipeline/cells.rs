@@ -1,8 +1,8 @@
 //! Cells: feature maps as the output of a package, instead of an embedding.
 
-use offshoot_core::spatial::{CellMap, CellsLayout, MAX_CELL_VALUES, MAX_MAPS, Neighbours};
+use offshoot_core::spatial::{CellMap, CellsLayout, MAX_CELL_VALUES, MAX_MAPS};
 
-use super::ConvertError;
+use super::{CellsOption, ConvertError};
 use crate::import::{Imported, Source};
 use crate::ir::cut_points::{Candidate, candidates};
 use crate::ir::geometry::{self, Geometry};
@@ -23,25 +23,26 @@ const LEAST_CHANNELS: usize = 8;
 pub(super) fn found(
     source: &Source,
     size: Option<(u32, u32)>,
-    neighbours: Neighbours,
+    option: CellsOption,
 ) -> Result<Imported, ConvertError> {
     let whole = source.import(&[], size, Pool::None)?;
     let all = candidates(&whole.model, |layer| source.tensor_of(layer));
     let shape = whole.model.layers[0].shape;
-    let mut chosen: Vec<Candidate> =
-        STRIDES.iter().filter_map(|&stride| narrow(&all, [shape.h(), shape.w()], stride)).collect();
-    let most = MAX_CELL_VALUES / (1 + neighbours.count());
-    while chosen.iter().map(|map| map.shape.c()).sum::<usize>() > most {
-        // The coarse map alone, which sees more of an object.
-        chosen.remove(0);
-    }
-    if chosen.is_empty() {
+    let input = [shape.h(), shape.w()];
+    let maps: Vec<Candidate> =
+        STRIDES.iter().filter_map(|&stride| narrow(&all, input, stride)).collect();
+    let limits = option.neighbours().into_iter().map(|own| MAX_CELL_VALUES / (1 + own.count()));
+    let most = limits.max().unwrap_or(0);
+    let fits = |maps: &[Candidate]| maps.iter().map(|map| map.shape.c()).sum::<usize>() <= most;
+    // All maps, or the coarse one alone, which sees more of an object.
+    let chosen = (0..maps.len()).map(|skipped| &maps[skipped..]).find(|maps| fits(maps));
+    let Some(chosen) = chosen else {
         let what = format!(
             "no feature map of stride 8 or 16 with at most {most} channels was found; `offshoot inspect MODEL --layers` \
              lists the tensors for --cut"
         );
         return Err(ConvertError::Cells { path: source.path.clone(), what });
-    }
+    };
     let names: Vec<&str> = chosen.iter().map(|map| map.name.as_str()).collect();
     let mut imported = source.import(&names, size, Pool::Cells)?;
     imported.cut.why =
@@ -69,38 +70,43 @@ fn narrow(all: &[Candidate], input: [usize; 2], stride: usize) -> Option<Candida
 pub(super) fn layout(
     source: &Source,
     model: &Model,
-    neighbours: Neighbours,
-) -> Result<CellsLayout, ConvertError> {
-    let path = || source.path.clone();
+    option: CellsOption,
+) -> Result<Option<CellsLayout>, ConvertError> {
+    let refuse = |what| Err(ConvertError::Cells { path: source.path.clone(), what });
+    let all = option.neighbours();
+    let Some(fewest) = all.last() else { return Ok(None) };
     let places = geometry::of(model);
     let mut maps = Vec::new();
     for id in joined(model) {
         let layer = &model.layers[id];
-        let map = places[id].and_then(|own| map(own, layer.shape.dims()));
-        maps.push(map.ok_or_else(|| {
-            let what = format!("`{}` is no feature map whose places are known", layer.name);
-            ConvertError::Cells { path: path(), what }
-        })?);
+        match places[id].and_then(|own| map(own, layer.shape.dims())) {
+            Some(map) => maps.push(map),
+            None => {
+                let name = &layer.name;
+                return refuse(format!("`{name}` is no feature map whose places are known"));
+            }
+        }
     }
     let shape = model.layers[0].shape;
     let input = [shape.h(), shape.w()].map(|side| side as u16);
-    CellsLayout::new(&maps, neighbours, input, 0).ok_or_else(|| {
-        let channels: usize = maps.iter().map(|map| usize::from(map.channels)).sum();
-        let values = channels * (1 + neighbours.count());
-        let coarsest = maps.iter().flat_map(|map| map.stride).max().unwrap_or(1);
-        let what = if values > MAX_CELL_VALUES {
-            format!(
-                "a cell of {channels} channels has {values} values with its neighbourhoods ({}), allowed are \
-                 {MAX_CELL_VALUES}: choose fewer neighbourhoods (--neighbours) or other maps (--cut)",
-                neighbours.name()
-            )
-        } else {
-            format!(
-                "the maps do not fit together: at most {MAX_MAPS}, the finest a multiple of the others; take an \
-                 --input-size whose sides are multiples of {coarsest}"
-            )
-        };
-        ConvertError::Cells { path: path(), what }
+    let layouts = all.iter().map(|&own| CellsLayout::new(&maps, own, input, 0));
+    if let Some(layout) = layouts.flatten().next() {
+        return Ok(Some(layout));
+    }
+    let channels: usize = maps.iter().map(|map| usize::from(map.channels)).sum();
+    let values = channels * (1 + fewest.count());
+    let coarsest = maps.iter().flat_map(|map| map.stride).max().unwrap_or(1);
+    refuse(if values > MAX_CELL_VALUES {
+        format!(
+            "a cell of {channels} channels has {values} values with its neighbourhoods ({}), allowed are \
+             {MAX_CELL_VALUES}: choose fewer neighbourhoods (--neighbours) or other maps (--cut)",
+            fewest.name()
+        )
+    } else {
+        format!(
+            "the maps do not fit together: at most {MAX_MAPS}, the finest a multiple of the others; take an \
+             --input-size whose sides are multiples of {coarsest}"
+        )
     })
 }
 

@@ -15,7 +15,7 @@ use super::backbone::{Backbone, GOLDENS, GoldenSample, GoldenVector};
 use super::cells;
 use super::parts::{self, Joined};
 use super::sound::Front;
-use super::{ConvertError, Options, PartsOption};
+use super::{CellsOption, ConvertError, Options, PartsOption};
 use crate::calibrate::input::Input;
 use crate::calibrate::reference::{Prepared, Reference};
 use crate::calibrate::{CalibrateError, ObservedNetwork};
@@ -67,7 +67,7 @@ impl<'a> ImageBackbone<'a> {
         let mut imported = import(source, options)?;
         let frames: Vec<Frame<'_>> = images.iter().map(Image::frame).collect();
         observer.progress(Stage::Preprocessing, 0.0);
-        let squash = options.overrides.squash || options.cells.is_some();
+        let squash = options.overrides.squash || options.cells != CellsOption::None;
         let overrides = PreprocessOverrides { squash, ..options.overrides.clone() };
         let mut chosen = choose::choose(&overrides, source, &imported, &frames)?;
         let outer = chosen.preprocess;
@@ -76,8 +76,7 @@ impl<'a> ImageBackbone<'a> {
         chosen.preprocess.check()?;
         chosen.warning = flat(&outer, &frames).or(chosen.warning);
         chosen.why.extend(imported.taken_in().map(|what| format!("; {what}")));
-        let cells =
-            options.cells.map(|own| cells::layout(source, &imported.model, own)).transpose()?;
+        let cells = cells::layout(source, &imported.model, options.cells)?;
         let unit_length = (options.unit_length || imported.unit_length) && cells.is_none();
         let joined = match imported.outputs.len() {
             2.. if options.parts != PartsOption::None => {
@@ -136,10 +135,10 @@ pub(super) fn import(source: &Source, options: &Options) -> Result<Imported, Con
         known.or_else(|| source.metadata("offshoot.cut")).filter(|_| options.cuts.is_empty());
     let cuts: Vec<&str> = options.cuts.iter().map(String::as_str).chain(stated).collect();
     let size = options.size.or(recipe.map(|r| r.input));
-    if let Some(neighbours) = options.cells {
+    if options.cells != CellsOption::None {
         let cuts: Vec<&str> = options.cuts.iter().map(String::as_str).collect();
         let mut imported = match cuts[..] {
-            [] => cells::found(source, size, neighbours)?,
+            [] => cells::found(source, size, options.cells)?,
             _ => source.import(&cuts, size, Pool::Cells)?,
         };
         fold::fold(&mut imported.model);

@@ -17,9 +17,8 @@ pub struct Options {
     pub cuts: Vec<String>,
     /// Pooling of the feature maps, or of the tokens' vectors, at the cut.
     pub pool: Pool,
-    /// Gives feature maps as cells, with these neighbourhoods, instead of an embedding; the cuts are
-    /// then the maps.
-    pub cells: Option<Neighbours>,
+    /// Gives feature maps as cells instead of an embedding; the cuts are then the maps.
+    pub cells: CellsOption,
     /// Other depths whose pooled feature maps become parts of the embedding, in front of the cut's.
     pub parts: PartsOption,
     /// Keeps the network in float instead of int8.
@@ -37,6 +36,29 @@ pub struct Options {
     /// Enables the statistics of the calibration set in the package, by which `check` tells foreign
     /// images; a set of fewer than 16 samples has none.
     pub statistics: bool,
+}
+
+/// Output of cells instead of an embedding.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum CellsOption {
+    /// An embedding.
+    #[default]
+    None,
+    /// Cells with as many neighbourhoods as fit.
+    Auto,
+    /// Cells with these neighbourhoods.
+    With(Neighbours),
+}
+
+impl CellsOption {
+    /// Returns the neighbourhoods to try, in order.
+    pub(super) fn neighbours(self) -> Vec<Neighbours> {
+        match self {
+            Self::None => Vec::new(),
+            Self::Auto => vec![Neighbours::ThreeAndSeven, Neighbours::Three],
+            Self::With(one) => vec![one],
+        }
+    }
 }
 
 /// Depths of a network whose pooled feature maps become parts of the embedding.

@@ -1,0 +1,97 @@
+//! A head that tells unusual places from good frames alone, in memory of its own, with files.
+
+use std::fs;
+use std::ops::{Deref, DerefMut};
+use std::path::Path;
+
+use offshoot_core::anomaly::{GoodHead as CoreHead, GoodRecord};
+use offshoot_core::spatial::SpatialError;
+
+use crate::head::replace_file;
+use crate::spatial::reserve;
+use crate::{Error, ErrorKind, Extractor};
+
+/// Head that knows good parts and marks what is unusual, and where.
+///
+/// Its methods are those of [`offshoot_core::anomaly::GoodHead`], which is the same without an
+/// allocator.
+///
+/// ```no_run
+/// use offshoot::{Extractor, GoodHead, Image};
+///
+/// let mut extractor = Extractor::open("cells.offshoot")?;
+/// // Parts that always lie alike before the camera.
+/// let mut head = GoodHead::new(&extractor, true)?;
+/// for path in ["1.jpg", "2.jpg", "3.jpg", "4.jpg", "5.jpg", "6.jpg"] {
+///     let part = Image::open(path)?;
+///     head.teach(&extractor.cells(&part.frame())?)?;
+///     // From the second on, a part is first asked of the head: the threshold comes from that.
+///     let _ = head.fit();
+/// }
+/// let part = Image::open("next.jpg")?;
+/// let found = head.look(&extractor.cells(&part.frame())?)?;
+/// println!("{:.1}, unusual: {}", found.score, found.is_unusual());
+/// # Ok::<(), offshoot::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct GoodHead(CoreHead<Box<[u64]>>);
+
+impl GoodHead {
+    /// An empty head for the extractor's cells; of a fixed frame each place has a mean of its own.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoCells`] of a package that gives none; not enough memory.
+    pub fn new(extractor: &Extractor, is_fixed: bool) -> Result<Self, Error> {
+        let layout = extractor
+            .cells_layout()
+            .ok_or(ErrorKind::NoCells { gives: "an embedding, not cells" })?;
+        let memory = reserve(CoreHead::<Box<[u64]>>::words(layout, is_fixed))?;
+        Ok(Self(CoreHead::new(*layout, extractor.id(), is_fixed, memory)?))
+    }
+
+    /// Saves the head: the file holds the old head or the new one, whenever the power fails.
+    ///
+    /// # Errors
+    /// I/O errors of the file system; the old file is then still there.
+    pub fn save(&mut self, path: impl AsRef<Path>) -> Result<(), Error> {
+        let mut bytes = vec![0; self.0.encoded_len()];
+        self.0.encode(&mut bytes)?;
+        replace_file(path.as_ref(), &bytes)
+    }
+
+    /// Loads a head that was taught on this extractor's package, fitted if it has learned enough.
+    ///
+    /// # Errors
+    /// A file that cannot be read, is damaged, or belongs to another package.
+    pub fn load(path: impl AsRef<Path>, extractor: &Extractor) -> Result<Self, Error> {
+        let path = path.as_ref();
+        let bytes = fs::read(path).map_err(|e| Error::of_file(e, path, "a head of good frames"))?;
+        let at = |error: SpatialError| Error::at(error, path);
+        let record = GoodRecord::open(&bytes).map_err(at)?;
+        // Before memory is taken for what the bytes state.
+        if record.package_id() != extractor.id() {
+            return Err(at(SpatialError::OtherPackage));
+        }
+        let words = CoreHead::<Box<[u64]>>::words(record.layout(), record.is_fixed());
+        let mut head =
+            CoreHead::decode(&bytes, Some(extractor.id()), reserve(words)?).map_err(at)?;
+        match head.fit() {
+            Ok(()) | Err(SpatialError::NothingLearned) => Ok(Self(head)),
+            Err(error) => Err(at(error)),
+        }
+    }
+}
+
+impl Deref for GoodHead {
+    type Target = CoreHead<Box<[u64]>>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl DerefMut for GoodHead {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
+    }
+}
