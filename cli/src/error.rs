@@ -142,6 +142,14 @@ pub enum CommandError {
         /// Name of the option.
         option: &'static str,
     },
+    /// Option for packages with cells.
+    #[error("{path}: gives an embedding, and {option} needs cells; convert the model with --cells")]
+    NeedsCells {
+        /// Path of the package.
+        path: PathBuf,
+        /// Name of the option.
+        option: &'static str,
+    },
     /// Output format of a file name is not supported for the data.
     #[error("{path}: {what}")]
     Form {

@@ -5,7 +5,9 @@ use std::path::Path;
 use offshoot::HeadKind;
 
 use super::find;
-use super::shared::{Embedded, check_classes, check_count, embed_data, png, write_file};
+use super::shared::{
+    Embedded, check_classes, check_count, check_no_cells, embed_data, png, write_file,
+};
 use crate::args::EvalArgs;
 use crate::draw::confusion::{Matrix, draw};
 use crate::error::CommandError;
@@ -20,6 +22,7 @@ pub(super) fn run(args: &EvalArgs) -> Result<(), CommandError> {
     if extractor.cells_layout().is_some() {
         return find::eval(args, extractor);
     }
+    check_no_cells(&args.package, &[(args.templates.is_some(), "--templates")])?;
     let Embedded { data, extractor, train, val, kind } =
         embed_data(extractor, &args.data, &args.selection.selection(), &[])?;
     check_classes(&args.data, &data.classes)?;

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::events;
 use super::find;
-use super::shared::{png, write_file};
+use super::shared::{check_no_cells, png, write_file};
 use crate::args::PredictArgs;
 use crate::draw::heatmap::{self, HeatMap};
 use crate::error::CommandError;
@@ -19,6 +19,8 @@ pub(super) fn run(args: &PredictArgs) -> Result<(), CommandError> {
     if extractor.cells_layout().is_some() {
         return find::predict(args, extractor);
     }
+    let of_cells = [(args.draw.is_some(), "--draw"), (args.template.is_some(), "--template")];
+    check_no_cells(&args.package, &of_cells)?;
     let mut head = Head::load(&args.head, &extractor)?;
     if let (Some(path), [_, _, ..]) = (&args.heatmap, &args.images[..]) {
         let what = format!("--heatmap takes one image, {} were given", args.images.len());

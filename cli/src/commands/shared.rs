@@ -81,6 +81,18 @@ pub(super) fn check_kind(
     option.map_or(Ok(()), |option| Err(CommandError::OtherKind { path, takes, option }))
 }
 
+/// Rejects the first given option that is for packages with cells.
+pub(super) fn check_no_cells(
+    package: &Path,
+    options: &[(bool, &'static str)],
+) -> Result<(), CommandError> {
+    let path = package.to_path_buf();
+    match options.iter().find(|(given, _)| *given) {
+        Some(&(_, option)) => Err(CommandError::NeedsCells { path, option }),
+        None => Ok(()),
+    }
+}
+
 /// Returns the name of a sample, for a text with its first words.
 pub(super) fn described(sample: &Sample, reader: &Reader) -> Result<String, DataError> {
     let name = sample.name();

@@ -11,7 +11,7 @@ use offshoot_device::Machine;
 use super::eval::check;
 use super::find;
 use super::progress::spinner;
-use super::shared::{Embedded, check_count, embed_data};
+use super::shared::{Embedded, check_count, check_no_cells, embed_data};
 use crate::args::{TrainArgs, UnknownArg};
 use crate::error::CommandError;
 use crate::learn::embeddings::Embeddings;
@@ -31,6 +31,8 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), CommandError> {
     if extractor.cells_layout().is_some() {
         return find::train(args, extractor);
     }
+    let of_cells = [(args.good.is_some(), "--good"), (args.templates.is_some(), "--templates")];
+    check_no_cells(&args.package, &of_cells)?;
     let Embedded { data, extractor, train, val, kind } =
         embed_data(extractor, &args.data, &args.selection.selection(), &views)?;
     // No test samples have to be left.

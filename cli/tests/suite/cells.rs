@@ -124,6 +124,11 @@ fn what_is_no_cells_is_refused() {
         dir.path(),
         &["convert", "m.onnx", "--calibrate", "photos", "--preset", "raw", "-o", "m.offshoot"],
     );
+    refused(
+        dir.path(),
+        &["train", "m.offshoot", "photos", "-o", "a.head", "--good", "fixed"],
+        &["--good needs cells"],
+    );
     fs::create_dir_all(dir.path().join("things/a")).unwrap();
     fs::copy(dir.path().join("photos/1.png"), dir.path().join("things/a/1.png")).unwrap();
     refused(

@@ -16,11 +16,12 @@
 //! let layout = CellsLayout::new(&[map], Neighbours::None, [32, 32], 0).ok_or("layout")?;
 //! let memory = vec![0; GoodHead::<Vec<u64>>::words(&layout, true)];
 //! let mut head = GoodHead::new(layout, PackageId::new([0; 32]), true, memory)?;
-//! let good = |n: i8| core::array::from_fn(|i| (i as i8) + (n * (i as i8 + 1)) % 3);
+//! let good = |n: usize| core::array::from_fn(|i| (i + n * (i + 1) % 3) as i8);
 //! for n in 0..6 {
 //!     let codes: [i8; 32] = good(n);
 //!     head.teach(&Cells::new(layout, &codes).ok_or("length")?)?;
-//!     head.fit()?;
+//!     // Two frames are needed; from then on each is first tested.
+//!     let _ = head.fit();
 //! }
 //! let mut scratched: [i8; 32] = good(6);
 //! scratched[20] = 100;
