@@ -10,6 +10,7 @@ use offshoot_core::head::{
 };
 use offshoot_core::package::PackageError;
 use offshoot_core::preprocess::PreprocessError;
+use offshoot_core::signal::SignalError;
 use offshoot_core::sound::SoundError;
 use offshoot_core::spatial::SpatialError;
 use offshoot_core::tail::{DeltaError, TuneError};
@@ -74,7 +75,10 @@ pub enum ErrorKind {
     /// Samples could not be brought to the network's input.
     #[error(transparent)]
     Sound(#[from] SoundError),
-    /// A frame for a package that takes text, or tokens for one that takes images.
+    /// A signal could not be brought to the network's input.
+    #[error(transparent)]
+    Signal(#[from] SignalError),
+    /// A sample of another kind than the package takes, such as a frame for one that takes text.
     #[error("the package takes {takes}")]
     OtherInput {
         /// Kind of input it takes.
@@ -244,6 +248,7 @@ from_cause!(
     PreprocessError,
     TokensError,
     SoundError,
+    SignalError,
     UnknownHeadKind,
     HeadError,
     ClassError,

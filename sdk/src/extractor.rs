@@ -1,29 +1,31 @@
-//! Feature extraction: from a frame, or the tokens of a text, to its embedding.
+//! Feature extraction: from a frame, a signal, or the tokens of a text, to its embedding.
 
 use std::ops::Range;
 
 use offshoot_core::graph::Element;
 use offshoot_core::head::Parts;
 use offshoot_core::package::PackageId;
-use offshoot_core::preprocess::Preprocess;
 use offshoot_core::spatial::CellsLayout;
 use offshoot_core::{Embedding, Frame, Package, Quant};
 #[cfg(feature = "tract")]
 use offshoot_core::{Shape, Tokens};
 use offshoot_engine::{Buffer, Isa, Plan, Step, Team, Value};
 
-use crate::{Error, ErrorKind};
+use crate::Error;
 
 mod cells;
 mod depths;
 mod ears;
 mod open;
+mod signals;
 mod split;
 mod verify;
 
 pub use depths::{Depth, Depths};
 use ears::Clip;
 pub use ears::Ears;
+pub use signals::Probe;
+use signals::{Front, Sample};
 use split::Split;
 pub use verify::Verification;
 
@@ -36,7 +38,7 @@ pub use verify::Verification;
 pub struct Extractor {
     bytes: Bytes,
     backend: Backend,
-    preprocess: Preprocess,
+    front: Front,
     element: Element,
     parts: Parts,
     id: PackageId,
@@ -273,8 +275,9 @@ impl Extractor {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::OtherInput`] if the package takes text: use [`Extractor::embed_tokens`]. Float
-    /// and mixed packages also fail if tract-core does; int8 packages do not.
+    /// [`ErrorKind::OtherInput`](crate::ErrorKind::OtherInput) if the package takes text or signals: use
+    /// [`Extractor::embed_tokens`] or [`Extractor::embed_signal`]. Float and mixed packages also fail
+    /// if tract-core does; int8 packages do not.
     pub fn embed(&mut self, frame: &Frame<'_>) -> Result<Embedding<'_>, Error> {
         self.embed_with_observer(frame, |_| {})
     }
@@ -303,12 +306,19 @@ impl Extractor {
     pub fn embed_with_observer(
         &mut self,
         frame: &Frame<'_>,
-        mut observe: impl FnMut(Stage),
+        observe: impl FnMut(Stage),
     ) -> Result<Embedding<'_>, Error> {
+        self.run(Sample::Frame(frame), observe)?;
+        Ok(self.result())
+    }
+
+    fn run(&mut self, sample: Sample<'_>, mut observe: impl FnMut(Stage)) -> Result<(), Error> {
+        let front = &self.front;
         match &mut self.backend {
             Backend::Engine { plan, team, panels, arena, weights, table } => {
                 let plan = self.split.as_ref().map_or(&*plan, |split| &split.front);
-                self.preprocess.quantize_into(frame, table, &mut arena[plan.input().range()])?;
+                let input = &mut arena[plan.input().range()];
+                front.codes_into(&self.bytes, sample, table, input)?;
                 observe(Stage::Preprocess);
                 let weights = &self.bytes[weights.clone()];
                 let packed = panels.of(&self.bytes);
@@ -327,15 +337,17 @@ impl Extractor {
             Backend::Tract { network, input, nodes } => {
                 match input {
                     Input::Tokens { .. } => {
-                        return Err(ErrorKind::OtherInput { takes: "the tokens of a text" }.into());
+                        return Err(
+                            crate::ErrorKind::OtherInput { takes: "the tokens of a text" }.into()
+                        );
                     }
                     Input::Codes { codes, table } => {
-                        self.preprocess.quantize_into(frame, table, codes)?;
+                        front.codes_into(&self.bytes, sample, table, codes)?;
                         observe(Stage::Preprocess);
                         network.run_codes(codes)?;
                     }
                     Input::Floats(values) => {
-                        self.preprocess.normalize_into(frame, values)?;
+                        front.floats_into(&self.bytes, sample, values)?;
                         observe(Stage::Preprocess);
                         network.run_floats(values)?;
                     }
@@ -344,7 +356,7 @@ impl Extractor {
                 shorten(network, &mut self.unit);
             }
         }
-        Ok(self.result())
+        Ok(())
     }
 
     /// Computes the embedding of a text, given as token ids.
@@ -354,7 +366,7 @@ impl Extractor {
     /// are valid until the next call.
     ///
     /// # Errors
-    /// [`ErrorKind::OtherInput`] if the package takes images: use [`Extractor::embed`]. No tokens,
+    /// [`ErrorKind::OtherInput`](crate::ErrorKind::OtherInput) if the package takes images: use [`Extractor::embed`]. No tokens,
     /// more than the limit (truncate them), an id beyond the vocabulary (the tokenizer is another
     /// network's), or an error of tract-core.
     pub fn embed_tokens(&mut self, ids: &[u32]) -> Result<Embedding<'_>, Error> {
@@ -383,7 +395,7 @@ impl Extractor {
             nodes,
         } = &mut self.backend
         else {
-            return Err(ErrorKind::OtherInput { takes: "images" }.into());
+            return Err(self.takes_other().into());
         };
         tokens.fill(*shape, &self.bytes[table.clone()], ids, values)?;
         observe(Stage::Preprocess);
@@ -396,7 +408,7 @@ impl Extractor {
     /// Refuses text: without tract-core no package that takes it can be opened.
     #[cfg(not(feature = "tract"))]
     fn run_tokens(&mut self, _ids: &[u32], _watch: impl FnMut(Stage)) -> Result<(), Error> {
-        Err(ErrorKind::OtherInput { takes: "images" }.into())
+        Err(self.takes_other().into())
     }
 
     /// Returns the max number of tokens of a text; `None` if the package takes images.

@@ -20,7 +20,8 @@
 //! ```
 //!
 //! Modules of the flow: [`Frame`] -> [`Extractor`] -> [`Embedding`] -> [`Head`]. Sound comes by way
-//! of [`Ears`]. Where objects are is found by [`Cells`] and a [`SpatialHead`].
+//! of [`Ears`], signals of other sensors by way of [`Signal`] and [`Probe`]. Where objects are is
+//! found by [`Cells`] and a [`SpatialHead`].
 //!
 //! # Features
 //! - `tract` (default): float packages and networks that the int8 engine knows only in part.
@@ -52,7 +53,7 @@ pub use anomaly::GoodHead;
 #[cfg(feature = "image")]
 pub use error::ImageError;
 pub use error::{Error, ErrorKind};
-pub use extractor::{Depth, Depths, Ears, Extractor, Memory, Stage, Verification};
+pub use extractor::{Depth, Depths, Ears, Extractor, Memory, Probe, Stage, Verification};
 pub use finetune::{FineTuned, Maps, TunedTail};
 pub use head::{Head, NOTHING};
 #[cfg(feature = "image")]
@@ -66,6 +67,7 @@ pub use offshoot_core::head::{
 };
 pub use offshoot_core::package::{Manifest, PackageError, PackageId, Precision};
 pub use offshoot_core::preprocess::PreprocessError;
+pub use offshoot_core::signal::SignalError;
 pub use offshoot_core::sound::{Level, SoundError};
 pub use offshoot_core::spatial::{
     CellMap, Cells, CellsLayout, Detection, Expected, MAX_MARKS, Mark, Neighbours, SpatialError,
@@ -73,7 +75,7 @@ pub use offshoot_core::spatial::{
 };
 pub use offshoot_core::tail::{DeltaError, Evidence, Progress, TuneError, Tuned, Tuning, Verdict};
 pub use offshoot_core::tokens::TokensError;
-pub use offshoot_core::{Embedding, Frame, Package, PixelFormat, Sound, Tokens};
+pub use offshoot_core::{Embedding, Frame, Package, PixelFormat, Sensor, Signal, Sound, Tokens};
 pub use offshoot_engine::{Isa, IsaError, PlanError, RunError};
 #[cfg(feature = "tract")]
 pub use offshoot_tract::TractError;

@@ -15,6 +15,8 @@ pub const GOLDEN_BYTES: usize = 4 << 20;
 pub const TEXT_BYTES: usize = 32 << 20;
 /// Bytes of a sound section: its window function and the weights of its bands.
 pub const SOUND_BYTES: usize = 64 << 10;
+/// Bytes of a sensor section: 8 bytes a channel, of which there are at most 65,535.
+pub const SENSOR_BYTES: usize = 520 << 10;
 /// Bytes of the statistics of the calibration set: 4 bytes a value at up to sixteen depths.
 pub const DOMAIN_BYTES: usize = 1 << 20;
 /// Bytes of the layout of cells.

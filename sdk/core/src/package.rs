@@ -11,6 +11,7 @@ use crate::graph::{Graph, GraphError, Tensor, TensorId};
 use crate::limits;
 use crate::parts::Parts;
 use crate::preprocess::{Channels, Preprocess, PreprocessError, Resize};
+use crate::signal::{Sensor, SignalError};
 use crate::sound::{Sound, SoundError};
 use crate::spatial::CellsLayout;
 use crate::tokens::Tokens;
@@ -28,13 +29,14 @@ pub use domain::{DepthSamples, Measured};
 pub use domain::{DepthStatistics, Depths, Distribution, Domain};
 pub use extras::{Extras, PartStarts};
 use golden::Kind;
-pub use golden::{Golden, GoldenInput, SampleBytes, TokenIds};
+pub use golden::{FloatBytes, Golden, GoldenInput, SampleBytes, TokenIds};
 pub use id::PackageId;
 use layout::Sections;
 pub use layout::{LayoutError, Section, VERSION};
 #[cfg(feature = "alloc")]
 pub use writer::{
     GraphWriter, WriteError, with_domain, with_packed, write_cells_package, write_package,
+    write_signal_package,
     write_sound_package, write_text_package,
 };
 
@@ -79,10 +81,10 @@ pub struct Manifest<'a> {
     pub id: PackageId,
     /// Precision of the graph.
     pub precision: Precision,
-    /// Preprocessing from frame to input; [`Preprocess::NONE`] with a [`Text`].
+    /// Preprocessing from frame to input; [`Preprocess::NONE`] with a [`Text`] or a [`Sensor`].
     pub preprocess: Preprocess,
     /// Lookup table of 256 int8 values per input channel, if the input is quantized; with a
-    /// [`Text`] the rows of the token table.
+    /// [`Text`] the rows of the token table, with a [`Sensor`] nothing.
     pub input_table: crate::graph::Blob,
     /// Number of tensors of the graph.
     pub tensors: u16,
@@ -160,6 +162,12 @@ pub enum PackageError {
     /// The front end for sound is out of range, or does not fit the network's input.
     #[error("sound: {0}")]
     Sound(#[from] SoundError),
+    /// The sensor section does not decode, or other preprocessing stands beside it.
+    #[error("the sensor section cannot be read, or the package has a table of pixels, too")]
+    SensorSection,
+    /// The normalization of signals is out of range, or does not fit the network's input.
+    #[error("sensor: {0}")]
+    Sensor(#[from] SignalError),
     /// The statistics of the calibration set do not decode, or do not fit the graph.
     #[error("the statistics of the calibration set cannot be read, or do not fit the network")]
     Domain,
@@ -217,6 +225,7 @@ pub struct Package<'a> {
     text: Option<Text<'a>>,
     sound: Option<Sound<'a>>,
     cells: Option<CellsLayout>,
+    sensor: Option<Sensor<'a>>,
     sections: Sections<'a>,
 }
 
@@ -253,11 +262,16 @@ impl<'a> Package<'a> {
             [] => None,
             section => Some(Sound::decode(section).ok_or(PackageError::SoundSection)?),
         };
+        let sensor = match sections.get(Section::Sensor) {
+            [] => None,
+            section => Some(Sensor::decode(section).ok_or(PackageError::SensorSection)?),
+        };
         let goldens = sections.get(Section::Golden);
-        let mut package = Self { manifest, graph, goldens, text, sound, cells: None, sections };
-        match &package.text {
-            Some(text) => package.check_text(text)?,
-            None => package.check_input()?,
+        let mut package = Self { manifest, graph, goldens, text, sound, sensor, cells: None, sections };
+        match (&package.text, &package.sensor) {
+            (Some(text), _) => package.check_text(text)?,
+            (None, Some(sensor)) => package.check_sensor(sensor)?,
+            (None, None) => package.check_input()?,
         }
         package.check_sound()?;
         package.read_cells()?;
@@ -338,6 +352,18 @@ impl<'a> Package<'a> {
         self.sections.get(Section::Sound)
     }
 
+    /// Returns the normalization of signals; `None` for other input.
+    #[must_use]
+    pub fn sensor(&self) -> Option<&Sensor<'a>> {
+        self.sensor.as_ref()
+    }
+
+    /// Returns the bytes of the sensor section, see [`Sensor::decode`]; empty without one.
+    #[must_use]
+    pub fn sensor_section(&self) -> &'a [u8] {
+        self.sections.get(Section::Sensor)
+    }
+
     /// Returns the rows of the token table, little-endian floats; empty without a [`Text`].
     #[must_use]
     pub fn token_table(&self) -> &'a [u8] {
@@ -401,6 +427,15 @@ impl<'a> Package<'a> {
         if fits { Ok(()) } else { Err(PackageError::Text) }
     }
 
+    /// Checks the normalization of signals against the network's input.
+    fn check_sensor(&self, sensor: &Sensor<'_>) -> Result<(), PackageError> {
+        let Manifest { preprocess, input_table, .. } = &self.manifest;
+        if *preprocess != Preprocess::NONE || input_table.len != 0 {
+            return Err(PackageError::SensorSection);
+        }
+        Ok(sensor.check(self.graph.tensor(Graph::INPUT).shape)?)
+    }
+
     /// Checks the front end for sound against the picture behind it.
     fn check_sound(&self) -> Result<(), PackageError> {
         let Some(sound) = &self.sound else { return Ok(()) };
@@ -431,10 +466,11 @@ impl<'a> Package<'a> {
     }
 
     fn golden_kind(&self) -> Kind {
-        match (&self.text, &self.sound) {
-            (Some(_), _) => Kind::Tokens,
-            (None, Some(_)) => Kind::Samples,
-            (None, None) => Kind::Frame,
+        match (&self.text, &self.sound, &self.sensor) {
+            (Some(_), ..) => Kind::Tokens,
+            (None, Some(_), _) => Kind::Samples,
+            (None, None, Some(_)) => Kind::Signal,
+            (None, None, None) => Kind::Frame,
         }
     }
 
@@ -474,6 +510,10 @@ impl<'a> Package<'a> {
             (GoldenInput::Samples(samples), None) => {
                 let frames = self.manifest.preprocess.height.into();
                 self.sound.is_some_and(|sound| sound.window(frames) == samples.iter().len())
+            }
+            (GoldenInput::Signal(samples), None) => {
+                samples.iter().len() == self.graph.tensor(Graph::INPUT).shape.elements()
+                    && samples.iter().all(f32::is_finite)
             }
             (GoldenInput::Tokens(ids), Some(text)) => {
                 let places = self.graph.tensor(Graph::INPUT).shape.w();

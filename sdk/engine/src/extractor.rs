@@ -1,7 +1,8 @@
 //! Feature extraction without an allocator: a package in flash, memory of the caller's.
 
 use offshoot_core::package::{PackageError, Packed};
-use offshoot_core::{Embedding, Frame, Package};
+use offshoot_core::signal::SignalError;
+use offshoot_core::{Embedding, Frame, Package, Signal};
 use thiserror::Error;
 
 use crate::error::PlanError;
@@ -162,12 +163,32 @@ impl<'a> Extractor<'a> {
     /// Computes the embedding of a frame of any size; it is valid until the next call.
     ///
     /// # Panics
-    /// Never: lengths were checked on opening.
+    /// If the package takes signals: [`Extractor::embed_signal`]. Lengths were checked on opening.
     pub fn embed(&mut self, frame: &Frame<'_>) -> Embedding<'_> {
         let manifest = self.package.manifest();
         let input = &mut self.arena[self.plan.input().range()];
         let filled = manifest.preprocess.quantize_into(frame, self.package.input_table(), input);
-        filled.expect("the package was checked");
+        filled.expect("the package takes frames");
+        self.run()
+    }
+
+    /// Computes the embedding of a signal of one window; it is valid until the next call.
+    ///
+    /// # Errors
+    /// The signal has other channels or places than a window, or a sample is not finite.
+    ///
+    /// # Panics
+    /// If the package takes frames ([`Package::sensor`] is [`None`]).
+    pub fn embed_signal(&mut self, signal: &Signal<'_>) -> Result<Embedding<'_>, SignalError> {
+        let sensor = self.package.sensor().expect("the package takes signals");
+        let value = self.plan.input();
+        let input = &mut self.arena[value.range()];
+        sensor.quantize_into(signal, value.shape, value.quant, input)?;
+        Ok(self.run())
+    }
+
+    fn run(&mut self) -> Embedding<'_> {
+        let manifest = self.package.manifest();
         let ran = self.plan.run(self.package.graph().weights(), self.packed, self.arena);
         ran.expect("the memory was checked");
         let output = self.plan.output();

@@ -84,13 +84,13 @@ impl Depth {
 }
 
 impl Depths {
-    /// Plans a package; [`None`] if it is not int8.
+    /// Plans a package; [`None`] if it is not int8, or takes signals.
     ///
     /// # Errors
     /// The network cannot be planned, or memory is short.
     pub fn new(package: &Package<'_>) -> Result<Option<Self>, Error> {
         let graph = package.graph();
-        if !graph.is_int8() {
+        if !graph.is_int8() || package.sensor().is_some() {
             return Ok(None);
         }
         Ok(Some(Self::plan(package, graph)?))

@@ -6,7 +6,7 @@ use offshoot_core::sound::{Level, Room, SoundError, Stream};
 use offshoot_core::{Embedding, Frame, Package, PixelFormat, Sound};
 
 use super::{Extractor, open};
-use crate::{Error, ErrorKind};
+use crate::Error;
 
 /// Silence before and behind a clip, in parts of a second.
 const RIM: u32 = 4;
@@ -54,9 +54,9 @@ impl Ears {
     /// Reserves the memory for a package's windows.
     ///
     /// # Errors
-    /// [`ErrorKind::OtherInput`] if the package does not take sound.
+    /// [`ErrorKind::OtherInput`](crate::ErrorKind::OtherInput) if the package does not take sound.
     pub fn new(extractor: &Extractor) -> Result<Self, Error> {
-        let sound = extractor.sound().ok_or_else(|| extractor.takes_no_sound())?;
+        let sound = extractor.sound().ok_or_else(|| extractor.takes_other())?;
         Ok(Self::of(&sound, extractor.picture_sides()))
     }
 
@@ -81,14 +81,14 @@ impl Ears {
     /// allocate nothing.
     ///
     /// # Errors
-    /// [`ErrorKind::Sound`] if the extractor is another one than that of [`Ears::new`], and errors
+    /// [`ErrorKind::Sound`](crate::ErrorKind::Sound) if the extractor is another one than that of [`Ears::new`], and errors
     /// of tract-core.
     pub fn push<'e>(
         &mut self,
         extractor: &'e mut Extractor,
         samples: &mut &[i16],
     ) -> Result<Option<Embedding<'e>>, Error> {
-        let sound = extractor.sound().ok_or_else(|| extractor.takes_no_sound())?;
+        let sound = extractor.sound().ok_or_else(|| extractor.takes_other())?;
         if !self.advance(&sound, samples)? {
             return Ok(None);
         }
@@ -173,13 +173,13 @@ impl Extractor {
     /// Returns the number of samples of a window; `None` if the package does not take sound.
     #[must_use]
     pub fn window_samples(&self) -> Option<usize> {
-        Some(self.sound()?.window(self.preprocess.height.into()))
+        Some(self.sound()?.window(self.front.preprocess().height.into()))
     }
 
     /// Computes the embedding of one window of sound.
     ///
     /// # Errors
-    /// [`ErrorKind::OtherInput`] if the package does not take sound; [`ErrorKind::Sound`] if
+    /// [`ErrorKind::OtherInput`](crate::ErrorKind::OtherInput) if the package does not take sound; [`ErrorKind::Sound`](crate::ErrorKind::Sound) if
     /// `samples` has not [`Extractor::window_samples`] values; errors of tract-core.
     pub fn embed_window(&mut self, samples: &[i16]) -> Result<Embedding<'_>, Error> {
         let mut clip = self.take_clip()?;
@@ -197,7 +197,7 @@ impl Extractor {
     /// Int8 packages allocate nothing.
     ///
     /// # Errors
-    /// [`ErrorKind::OtherInput`] if the package does not take sound; [`ErrorKind::Sound`] if there
+    /// [`ErrorKind::OtherInput`](crate::ErrorKind::OtherInput) if the package does not take sound; [`ErrorKind::Sound`](crate::ErrorKind::Sound) if there
     /// is nothing to hear: no samples, or all the same; errors of tract-core.
     pub fn embed_samples(&mut self, samples: &[i16]) -> Result<Embedding<'_>, Error> {
         let mut clip = self.take_clip()?;
@@ -210,18 +210,15 @@ impl Extractor {
     fn take_clip(&mut self) -> Result<Box<Clip>, Error> {
         // Without sound there is none; said here, the compiler leaves out what follows.
         if !cfg!(feature = "sound") {
-            return Err(self.takes_no_sound());
+            return Err(self.takes_other().into());
         }
-        self.clip.take().ok_or_else(|| self.takes_no_sound())
-    }
-
-    fn takes_no_sound(&self) -> Error {
-        let takes = if self.token_limit().is_some() { "the tokens of a text" } else { "images" };
-        ErrorKind::OtherInput { takes }.into()
+        let other = self.takes_other();
+        self.clip.take().ok_or_else(|| other.into())
     }
 
     fn picture_sides(&self) -> [u16; 2] {
-        [self.preprocess.width, self.preprocess.height]
+        let picture = self.front.preprocess();
+        [picture.width, picture.height]
     }
 
     fn run_window(&mut self, clip: &mut Clip, samples: &[i16]) -> Result<(), Error> {

@@ -14,7 +14,7 @@ use crate::{Error, ErrorKind, Options};
 
 #[cfg(feature = "tract")]
 use super::Input;
-use super::{Backend, Bytes, Clip, Extractor, Panels};
+use super::{Backend, Bytes, Clip, Extractor, Front, Panels};
 
 /// Name of a package, for who named a folder.
 const PACKAGE: &str = "a file that ends with .offshoot";
@@ -135,7 +135,7 @@ impl Extractor {
             precision => tract(&bytes, &package, precision, options)?,
         };
         let element = graph.tensor(graph.output()).element;
-        let preprocess = package.manifest().preprocess;
+        let front = Front::new(&bytes, &package);
         let id = package.manifest().id;
         let parts = package.parts();
         let unit_length = package.manifest().extras.unit_length;
@@ -149,7 +149,7 @@ impl Extractor {
         Ok(Self {
             bytes,
             backend,
-            preprocess,
+            front,
             element,
             parts,
             id,

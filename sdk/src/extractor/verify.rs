@@ -1,11 +1,11 @@
 //! Golden vectors: a package gives here what it gave where it was made.
 
-use offshoot_core::graph::Element;
+use offshoot_core::graph::{Element, Graph};
 use offshoot_core::package::{Golden, GoldenInput, Precision};
 use sha2::{Digest, Sha256};
 
 use super::Extractor;
-use crate::{Error, Frame};
+use crate::{Error, Frame, Signal};
 
 /// The outcome of [`Extractor::verify`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,7 +66,9 @@ impl Extractor {
         }
         let package = self.package();
         let precision = package.manifest().precision;
-        let goldens: Vec<_> = package.goldens().map(Owned::new).collect();
+        let channels = package.graph().tensor(Graph::INPUT).shape.c();
+        let goldens: Vec<_> =
+            package.goldens().map(|golden| Owned::new(golden, channels)).collect();
         let mut hash = Sha256::new();
         hash.update(self.id.as_bytes());
         let mut passed = 0;
@@ -77,6 +79,9 @@ impl Extractor {
                 }
                 Input::Tokens(ids) => self.embed_tokens(ids),
                 Input::Samples(samples) => self.embed_window(samples),
+                Input::Signal(samples, channels) => {
+                    self.embed_signal(&Signal::float(*channels, samples)?)
+                }
             };
             let got: Vec<u8> = embedding?.bytes().collect();
             hash.update(&got);
@@ -93,19 +98,26 @@ struct Owned {
 }
 
 enum Input {
-    Frame { width: u32, height: u32, rgb: Vec<u8> },
+    Frame {
+        width: u32,
+        height: u32,
+        rgb: Vec<u8>,
+    },
     Tokens(Vec<u32>),
     Samples(Vec<i16>),
+    /// Samples with their number of channels.
+    Signal(Vec<f32>, usize),
 }
 
 impl Owned {
-    fn new(golden: Golden<'_>) -> Self {
+    fn new(golden: Golden<'_>, channels: usize) -> Self {
         let input = match golden.input {
             GoldenInput::Frame { width, height, rgb } => {
                 Input::Frame { width: width.into(), height: height.into(), rgb: rgb.to_vec() }
             }
             GoldenInput::Tokens(ids) => Input::Tokens(ids.iter().collect()),
             GoldenInput::Samples(samples) => Input::Samples(samples.iter().collect()),
+            GoldenInput::Signal(samples) => Input::Signal(samples.iter().collect(), channels),
         };
         Self { input, output: golden.output.to_vec() }
     }

@@ -4,13 +4,14 @@ use offshoot_core::graph::{
     Affine, Blob, Clamp, Element, Int8Op, Op, Permutation, Slice, Tensor, TensorId, Window,
 };
 use offshoot_core::package::{
-    Extras, Golden, GoldenInput, GraphWriter, Manifest, PackageId, PartStarts, Precision,
-    SampleBytes, WriteError, write_cells_package, write_package, write_sound_package,
+    Extras, FloatBytes, Golden, GoldenInput, GraphWriter, Manifest, PackageId, PartStarts,
+    Precision, SampleBytes, WriteError, write_cells_package, write_package, write_signal_package,
+    write_sound_package,
 };
 use offshoot_core::preprocess::{Channels, Preprocess, Resize};
 use offshoot_core::sound::Designed;
 use offshoot_core::spatial::CellsLayout;
-use offshoot_core::{Multiplier, Quant, Scale, Shape};
+use offshoot_core::{Multiplier, Quant, Scale, Sensor, Shape};
 
 use super::random::Random;
 
@@ -61,8 +62,18 @@ impl Net {
         Self::of(preprocess, Quant { scale, zero_point }, seed)
     }
 
+    /// A network for signals of this shape.
+    pub fn sensing(shape: Shape, seed: u64) -> Self {
+        let quant = Quant::from_range(-2.0, 2.3);
+        Self::with_input(Preprocess::NONE, Tensor { shape, element: Element::Int8(quant) }, seed)
+    }
+
     fn of(preprocess: Preprocess, quant: Quant, seed: u64) -> Self {
         let input = Tensor { shape: preprocess.shape().unwrap(), element: Element::Int8(quant) };
+        Self::with_input(preprocess, input, seed)
+    }
+
+    fn with_input(preprocess: Preprocess, input: Tensor, seed: u64) -> Self {
         let writer = GraphWriter::new(input);
         let tensors = vec![input];
         let random = Random(seed);
@@ -313,6 +324,27 @@ impl Net {
         let id = self.writer.cells_id(cells, &self.preprocess, output);
         let manifest = self.manifest(id, table, output, 0);
         write_cells_package(&manifest, cells, &self.writer, &[])
+    }
+
+    /// The package of a network for signals; each golden has the samples of a window.
+    pub fn signal_package(
+        self,
+        sensor: &Sensor<'_>,
+        output: TensorId,
+        goldens: &[(Vec<f32>, Vec<u8>)],
+    ) -> Vec<u8> {
+        let packed: Vec<_> = goldens.iter().map(|(window, _)| FloatBytes::pack(window)).collect();
+        let goldens: Vec<Golden<'_>> = packed
+            .iter()
+            .zip(goldens)
+            .map(|(window, (_, output))| Golden {
+                input: GoldenInput::Signal(FloatBytes::new(window)),
+                output,
+            })
+            .collect();
+        let id = self.writer.signal_id(sensor, output, &self.extras());
+        let manifest = self.manifest(id, Blob::default(), output, goldens.len() as u8);
+        write_signal_package(&manifest, sensor, &self.writer, &goldens).unwrap()
     }
 
     fn input_table(&mut self) -> Blob {

@@ -29,6 +29,8 @@ pub enum GoldenInput<'a> {
     Tokens(TokenIds<'a>),
     /// Samples of one window, for a package with a [`Sound`](crate::Sound).
     Samples(SampleBytes<'a>),
+    /// Samples of one signal, for a package with a [`Sensor`](crate::Sensor).
+    Signal(FloatBytes<'a>),
 }
 
 /// Kind of the golden vectors of a package.
@@ -37,6 +39,7 @@ pub(super) enum Kind {
     Frame,
     Tokens,
     Samples,
+    Signal,
 }
 
 /// Samples as a package stores them: two bytes each, the lower first.
@@ -69,6 +72,39 @@ impl<'a> SampleBytes<'a> {
     #[must_use]
     pub fn pack(samples: &[i16]) -> alloc::vec::Vec<[u8; 2]> {
         samples.iter().map(|sample| sample.to_le_bytes()).collect()
+    }
+}
+
+/// Floats as a package stores them: four bytes each, little-endian.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FloatBytes<'a>(&'a [[u8; 4]]);
+
+impl<'a> FloatBytes<'a> {
+    /// Borrows packed floats, see [`FloatBytes::pack`].
+    #[must_use]
+    pub fn new(packed: &'a [[u8; 4]]) -> Self {
+        Self(packed)
+    }
+
+    /// Returns the floats in order.
+    #[must_use]
+    pub fn iter(self) -> impl ExactSizeIterator<Item = f32> + Clone + use<'a> {
+        self.0.iter().map(|&bytes| f32::from_le_bytes(bytes))
+    }
+
+    /// Packs floats.
+    ///
+    /// ```
+    /// use offshoot_core::package::FloatBytes;
+    ///
+    /// let packed = FloatBytes::pack(&[1.0, -0.5]);
+    /// assert_eq!(packed, [[0, 0, 0x80, 0x3f], [0, 0, 0, 0xbf]]);
+    /// assert!(FloatBytes::new(&packed).iter().eq([1.0, -0.5]));
+    /// ```
+    #[cfg(feature = "alloc")]
+    #[must_use]
+    pub fn pack(floats: &[f32]) -> alloc::vec::Vec<[u8; 4]> {
+        floats.iter().map(|float| float.to_le_bytes()).collect()
     }
 }
 
@@ -110,8 +146,8 @@ impl<'a> TokenIds<'a> {
 }
 
 /// Golden vector as the section stores it. A row of tokens has the form of a frame: its width is
-/// their number, its height 1, and each pixel an id. Samples have two bytes each, and their number is
-/// the width plus 65,536 times the height.
+/// their number, its height 1, and each pixel an id. Samples of sound have two bytes each, those
+/// of a signal four, and their number is the width plus 65,536 times the height.
 #[derive(Serialize, Deserialize)]
 struct Record<'a> {
     width: u16,
@@ -131,6 +167,7 @@ impl<'a> Golden<'a> {
             Kind::Frame => record.frame(),
             Kind::Tokens => record.tokens(),
             Kind::Samples => record.samples(),
+            Kind::Signal => record.signal(),
         };
         Some((Self { input: input?, output: record.output }, rest))
     }
@@ -146,13 +183,23 @@ impl<'a> Golden<'a> {
                 Record { width, height: 1, rgb: ids.as_flattened(), output }
             }
             GoldenInput::Samples(SampleBytes(samples)) => {
-                let count = u32::try_from(samples.len()).ok()?;
-                let [width, height] = [count as u16, (count >> 16) as u16];
+                let [width, height] = counted(samples.len())?;
+                Record { width, height, rgb: samples.as_flattened(), output }
+            }
+            GoldenInput::Signal(FloatBytes(samples)) => {
+                let [width, height] = counted(samples.len())?;
                 Record { width, height, rgb: samples.as_flattened(), output }
             }
         };
         postcard::to_allocvec(&record).ok()
     }
+}
+
+/// Returns the sides that state a number of samples.
+#[cfg(feature = "alloc")]
+fn counted(samples: usize) -> Option<[u16; 2]> {
+    let count = u32::try_from(samples).ok()?;
+    Some([count as u16, (count >> 16) as u16])
 }
 
 impl<'a> Record<'a> {
@@ -163,10 +210,18 @@ impl<'a> Record<'a> {
     }
 
     fn samples(&self) -> Option<GoldenInput<'a>> {
+        Some(GoldenInput::Samples(SampleBytes(self.of_bytes()?)))
+    }
+
+    fn signal(&self) -> Option<GoldenInput<'a>> {
+        Some(GoldenInput::Signal(FloatBytes(self.of_bytes()?)))
+    }
+
+    /// Returns samples of `N` bytes each, as many as the sides state.
+    fn of_bytes<const N: usize>(&self) -> Option<&'a [[u8; N]]> {
         let (samples, rest) = self.rgb.as_chunks();
         let count = u64::from(self.width) + (u64::from(self.height) << 16);
-        let fits = rest.is_empty() && samples.len() as u64 == count;
-        fits.then_some(GoldenInput::Samples(SampleBytes(samples)))
+        (rest.is_empty() && samples.len() as u64 == count).then_some(samples)
     }
 
     fn frame(&self) -> Option<GoldenInput<'a>> {

@@ -37,11 +37,13 @@ pub enum Section {
     Domain = 8,
     /// Layout of the cells of feature maps; optional.
     Cells = 9,
+    /// Normalization of a sensor's signals; optional.
+    Sensor = 10,
 }
 
 impl Section {
     /// All sections, in file order.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Manifest,
         Self::Graph,
         Self::Weights,
@@ -51,6 +53,7 @@ impl Section {
         Self::Sound,
         Self::Domain,
         Self::Cells,
+        Self::Sensor,
     ];
 
     /// Returns the name for tables and messages.
@@ -66,6 +69,7 @@ impl Section {
             Self::Sound => "sound",
             Self::Domain => "domain",
             Self::Cells => "cells",
+            Self::Sensor => "sensor",
         }
     }
 
@@ -80,6 +84,7 @@ impl Section {
             Self::Sound => limits::SOUND_BYTES,
             Self::Domain => limits::DOMAIN_BYTES,
             Self::Cells => limits::CELLS_BYTES,
+            Self::Sensor => limits::SENSOR_BYTES,
         }
     }
 }
@@ -130,8 +135,8 @@ pub enum LayoutError {
 /// Number of the sections that every package has: the first ones.
 pub(super) const REQUIRED: usize = 4;
 
-/// Max number of sections of a package: one for text has neither sound nor packed weights, because packed
-/// weights are int8 and text input is not; one with cells takes frames.
+/// Max number of sections of a package: it takes text, sound or signals, or has cells, and one for
+/// text has no packed weights, because these are int8 and text input is not.
 const MOST: usize = REQUIRED + 3;
 
 /// Checked section table.
@@ -207,9 +212,10 @@ impl<'a> Sections<'a> {
         }
         let sections = Self { parts };
         let additions = parts[REQUIRED..].iter().filter(|part| !part.is_empty()).count();
-        let has = |section| !sections.get(section).is_empty();
-        let is_one = !(has(Section::Text) && (has(Section::Packed) || has(Section::Sound)))
-            && !(has(Section::Cells) && (has(Section::Text) || has(Section::Sound)));
+        let has = |section: Section| !sections.get(section).is_empty();
+        let inputs = [Section::Text, Section::Sound, Section::Sensor, Section::Cells].map(has);
+        let is_one = inputs.iter().filter(|&&has| has).count() <= 1
+            && !(has(Section::Text) && has(Section::Packed));
         if end == bytes.len() && table.len() == ENTRY * (REQUIRED + additions) && is_one {
             Ok(sections)
         } else {

@@ -12,6 +12,7 @@ use super::layout::{
 use super::{Extras, Golden, GoldenInput, Manifest, Measured, Package, PackageError, Packed, Text};
 use crate::graph::{Affine, Blob, Graph, GraphError, Inputs, Node, Op, Tensor, TensorId};
 use crate::preprocess::Preprocess;
+use crate::signal::Sensor;
 use crate::sound::Sound;
 use crate::spatial::CellsLayout;
 
@@ -195,6 +196,19 @@ impl GraphWriter {
         let settings = settings(preprocess, output, &Extras::default());
         digest(&[&self.records, &self.nodes, &self.weights, &settings, &cells.to_bytes()])
     }
+
+    /// Returns the digest like [`Self::id`], for a network that takes signals.
+    #[must_use]
+    pub fn signal_id(
+        &self,
+        sensor: &Sensor<'_>,
+        output: TensorId,
+        extras: &Extras<'_>,
+    ) -> super::PackageId {
+        let settings = settings(&Preprocess::NONE, output, extras);
+        let sensor = postcard::to_allocvec(sensor).unwrap_or_default();
+        digest(&[&self.records, &self.nodes, &self.weights, &settings, &sensor])
+    }
 }
 
 fn settings(preprocess: &Preprocess, output: TensorId, extras: &Extras<'_>) -> Vec<u8> {
@@ -278,6 +292,25 @@ pub fn write_cells_package(
     goldens: &[Golden<'_>],
 ) -> Result<Vec<u8>, WriteError> {
     write(manifest, graph, goldens, &[(Section::Cells, &cells.to_bytes())])
+}
+
+/// Writes a package like [`write_package`], for a network that takes signals.
+///
+/// # Errors
+///
+/// [`WriteError`] if the reader would refuse the package.
+pub fn write_signal_package(
+    manifest: &Manifest<'_>,
+    sensor: &Sensor<'_>,
+    graph: &GraphWriter,
+    goldens: &[Golden<'_>],
+) -> Result<Vec<u8>, WriteError> {
+    if goldens.iter().any(|golden| !matches!(golden.input, GoldenInput::Signal(_))) {
+        return Err(PackageError::Golden.into());
+    }
+    let sensor =
+        postcard::to_allocvec(sensor).map_err(|_| WriteError::TooLarge("sensor section"))?;
+    write(manifest, graph, goldens, &[(Section::Sensor, &sensor)])
 }
 
 fn write(
