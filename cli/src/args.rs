@@ -22,6 +22,7 @@ mod learning;
 mod model;
 mod quantizer;
 mod running;
+mod sensor;
 mod tuning;
 mod values;
 
@@ -34,6 +35,8 @@ pub use running::{
     BenchArgs, CheckArgs, ClusterArgs, EmbedArgs, EvalArgs, ExportArgs, MergeArgs, PredictArgs,
     ReportArgs, SearchArgs,
 };
+use sensor::parse_numbers;
+pub use sensor::{Numbers, SensorArgs};
 pub use tuning::{FinetuneArgs, TailArgs, VerifyArgs};
 use values::value;
 pub use values::{FormatArg, PoolArg, PresetArg, RangesArg, RoundingArg, SwitchArg};
@@ -191,8 +194,8 @@ pub struct ConvertArgs {
     #[arg(short, long)]
     pub output: Option<PathBuf>,
     /// Calibration set: a folder of images like those the device will see; for a language backbone
-    /// a folder of .txt files, a text collection, or a .txt file with one text per line; 50 to 500
-    /// samples are good.
+    /// a folder of .txt files, a text collection, or a .txt file with one text per line; for signals a
+    /// folder of .npy, .npz or .csv files, or an .npz or .csv file of many; 50 to 500 samples are good.
     #[arg(long, value_name = "DIR")]
     pub calibrate: PathBuf,
     /// Front end of a network for sound, whose input is a log-mel spectrogram; the calibration set
@@ -241,12 +244,16 @@ pub struct ConvertArgs {
     /// processor copies nothing; the package still runs everywhere.
     #[arg(long, value_name = "ISA", value_parser = parse_target)]
     pub target: Option<Target>,
-    /// Mean per channel, in pixel values of 0 to 255, in the model's channel order.
-    #[arg(long, value_name = "A,B,C", value_parser = parse_triple)]
-    pub mean: Option<[f32; 3]>,
-    /// Divisor (standard deviation) per channel, in pixel values of 0 to 255.
-    #[arg(long, value_name = "A,B,C", value_parser = parse_triple)]
-    pub std: Option<[f32; 3]>,
+    /// Mean per channel, in pixel values of 0 to 255, in the model's channel order; of signals in their
+    /// units.
+    #[arg(long, value_name = "A,B,C", value_parser = parse_numbers, allow_hyphen_values = true)]
+    pub mean: Option<Numbers>,
+    /// Divisor (standard deviation) per channel, in pixel values of 0 to 255; of signals in their units.
+    #[arg(long, value_name = "A,B,C", value_parser = parse_numbers)]
+    pub std: Option<Numbers>,
+    /// Options of signals.
+    #[command(flatten)]
+    pub sensor: SensorArgs,
     /// Feed channels in the order blue, green, red.
     #[arg(long)]
     pub bgr: bool,
@@ -410,16 +417,6 @@ fn parse_neighbours(text: &str) -> Result<Neighbours, String> {
     found.ok_or_else(|| "none, 3 or 3,7 required".to_string())
 }
 
-fn parse_triple(text: &str) -> Result<[f32; 3], String> {
-    let values: Option<Vec<f32>> = text.split(',').map(|t| t.trim().parse().ok()).collect();
-    match values.as_deref() {
-        Some(&[one]) => Ok([one; 3]),
-        Some(&[a, b, c]) => Ok([a, b, c]),
-        _ => Err("one number or three separated by commas required, such as 123.7,116.3,103.5"
-            .to_string()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -445,9 +442,11 @@ mod tests {
 
     #[test]
     fn points_and_triples() {
-        assert_eq!(parse_triple("1, 2,3"), Ok([1.0, 2.0, 3.0]));
-        assert_eq!(parse_triple("128"), Ok([128.0; 3]));
-        assert!(parse_triple("1,2").is_err());
+        let triple = |text| parse_numbers(text).map(|numbers| numbers.triple());
+        assert_eq!(triple("1, 2,3"), Ok(Some([1.0, 2.0, 3.0])));
+        assert_eq!(triple("128"), Ok(Some([128.0; 3])));
+        assert_eq!(triple("1,-2"), Ok(None));
+        assert!(triple("1,x").is_err() && triple("inf").is_err());
         assert_eq!(parse_points("0.5"), Ok(0.5));
         assert!(parse_points("-1").is_err() && parse_points("NaN").is_err());
     }

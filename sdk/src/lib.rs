@@ -92,3 +92,6 @@ mod parts_page {}
 #[cfg(doctest)]
 #[doc = include_str!("../docs/check.md")]
 mod check_page {}
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/signals.md")]
+mod signals_page {}

@@ -34,6 +34,7 @@ mod lower;
 mod operations;
 mod prepared;
 mod rewrite;
+mod signal_input;
 mod size;
 mod subgraph;
 mod text_inputs;
@@ -47,6 +48,8 @@ pub use ends::{Cut, FEW};
 pub use error::ImportError;
 pub use input_normalization::Front;
 pub use language::ImportedText;
+use signal_input::SignalInput;
+pub use signal_input::SignalOrder;
 use subgraph::Analysed;
 pub use text_inputs::Table;
 pub use unreadable::Misfit;
@@ -63,6 +66,8 @@ pub struct Source {
     /// SHA-256 of the file.
     pub sha256: [u8; 32],
     proto: ModelProto,
+    /// Input, of a model for signals.
+    signal: Option<SignalInput>,
     /// Bytes of the file and of its external data files.
     bytes: u64,
 }
@@ -107,6 +112,8 @@ pub struct Imported {
     pub front: Front,
     /// Layout of the source model's image input.
     pub input: InputOrder,
+    /// Order of the source model's input, of a model for signals.
+    pub signal: Option<SignalOrder>,
     /// Model of tract up to the cut, not yet optimized: the float reference.
     pub reference: TypedModel,
     /// Width and height stated by the user.
@@ -173,7 +180,7 @@ impl Source {
             return Err(ImportError::NotOnnx { path, reason: "it holds no graph".to_string() });
         }
         let sha256 = Sha256::digest(bytes).into();
-        let mut source = Self { path, sha256, proto, bytes: bytes.len() as u64 };
+        let mut source = Self { path, sha256, proto, signal: None, bytes: bytes.len() as u64 };
         check::model(&source.proto).map_err(|refused| source.refused(refused))?;
         if !source.proto.functions.is_empty() {
             functions::inline(&mut source.proto).map_err(|refused| source.refused(refused))?;
@@ -301,7 +308,7 @@ impl Source {
             [] => self.found(&prepare)?,
             _ => self.asked(cuts, &prepare)?,
         };
-        if let Some(unresized) = self.without_resize(&reference) {
+        if let (None, Some(unresized)) = (self.signal, self.without_resize(&reference)) {
             let imported = unresized.at(cuts, None, pool)?;
             return Ok(Imported { unresized: Some(Box::new(unresized)), ..imported });
         }
@@ -317,11 +324,15 @@ impl Source {
             cut.unsure.push(format!("{}: --cut {}", other.case, other.tensor));
         }
         let classifier = full.filter(|_| cut.has_classifier);
-        let front = Front::take(&mut model);
+        let front = match self.signal {
+            None => Front::take(&mut model),
+            Some(_) => Front::default(),
+        };
         let given = !cuts.is_empty();
         let input = reference.input_fact(0).map_err(|e| self.tract(&e))?;
         let dims = input.shape.as_concrete().map(<[usize]>::to_vec).unwrap_or_default();
         let input = InputOrder { channels_last: channels_last(&dims), batch: dims.len() == 4 };
+        let signal = self.signal.map(|signal| signal.order(&dims));
         Ok(Imported {
             model,
             unit_length: cut.unit,
@@ -331,6 +342,7 @@ impl Source {
             pooled,
             front,
             input,
+            signal,
             size,
             given,
             unresized: None,
@@ -410,7 +422,7 @@ impl Source {
             && !self.takes_text()
             && let Ok(typed) = self.typed_at(&before, prepare)
         {
-            let found = walk::walk(&typed, None).err().unwrap_or_default();
+            let found = walk::walk(&typed, self.kind()).err().unwrap_or_default();
             unknown.extend(unsupported::by_walk(self.graph(), &found));
         }
         unknown
@@ -437,7 +449,10 @@ impl Source {
             let hint = format!("The model has {} inputs: {}.", names.len(), list.join(", "));
             return Err(self.input_error(names.first().map_or("", String::as_str), &hint));
         };
-        let shape = self.input_shape(name, size)?;
+        let shape = match self.signal {
+            Some(signal) => self.signal_shape(name, signal)?,
+            None => self.input_shape(name, size)?,
+        };
         model.set_input_fact(0, f32::fact(&shape).into()).map_err(|e| self.tract(&e))?;
         Ok(model)
     }

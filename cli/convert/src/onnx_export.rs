@@ -49,6 +49,12 @@ pub enum ExportError {
     /// The tail is damaged or of another package.
     #[error(transparent)]
     Tail(#[from] DeltaError),
+    /// The package takes no images.
+    #[error("the package takes {takes}; only packages that take images are exported")]
+    NotImages {
+        /// Input that the package takes.
+        takes: &'static str,
+    },
     /// The package is not int8.
     #[error(
         "node `{node}` is a {op}; only int8 packages are exported: convert with --precision int8"
@@ -64,7 +70,7 @@ pub enum ExportError {
 impl ExportError {
     /// True if the head is the cause, not the package.
     pub fn is_of_head(&self) -> bool {
-        !matches!(self, Self::NotInt8 { .. } | Self::Tail(_))
+        !matches!(self, Self::NotInt8 { .. } | Self::NotImages { .. } | Self::Tail(_))
     }
 }
 
@@ -78,6 +84,9 @@ pub fn export(
     tail: Option<&TunedTail>,
     head: &Head,
 ) -> Result<Vec<u8>, ExportError> {
+    if package.sensor().is_some() {
+        return Err(ExportError::NotImages { takes: "signals" });
+    }
     let mut builder = Builder::default();
     let graph = package.graph();
     let delta = tail.map(|tail| Delta::open(tail.bytes())).transpose()?;

@@ -10,6 +10,7 @@ mod measure;
 mod options;
 mod package;
 mod parts;
+mod signal;
 mod sound;
 mod text;
 
@@ -23,6 +24,8 @@ use measure::Measurement;
 use offshoot::Embedding;
 use offshoot_core::package::WriteError;
 pub use options::{CellsOption, Options, PartsOption};
+use signal::SignalBackbone;
+pub use signal::{Recording, SensorOptions};
 use sound::Front;
 use text::TextBackbone;
 use thiserror::Error;
@@ -77,6 +80,34 @@ pub enum ConvertError {
         /// Path of the model.
         path: PathBuf,
     },
+    /// No recording of the calibration set is as long as a window.
+    #[error(
+        "{path}: no recording of the calibration set has {places} places (steps of time, or pixels) of {channels} \
+         channels"
+    )]
+    NoSignal {
+        /// Path of the model.
+        path: PathBuf,
+        /// Number of places of a window.
+        places: usize,
+        /// Number of channels.
+        channels: usize,
+    },
+    /// A list has another number of values than the input has channels.
+    #[error(
+        "{option} has {have} values; the input has {need} channels (one value is for all of them)"
+    )]
+    Channels {
+        /// Option.
+        option: &'static str,
+        /// Number of values given.
+        have: usize,
+        /// Number of channels.
+        need: usize,
+    },
+    /// The description of the sensor is out of range.
+    #[error("sensor: {0}")]
+    Sensor(#[from] offshoot_core::signal::SignalError),
     /// The input of the model is no log-mel spectrogram of the preset.
     #[error(
         "{path}: an input of {found} (rows x columns x channels); --sound {preset} makes frames x {bands} x 1"
@@ -154,6 +185,10 @@ pub fn convert(
                 let imported = image::import(source, options)?;
                 let front = Front::new(source, &imported, design, clips)?;
                 let backbone = ImageBackbone::of_sound(source, imported, &front, options);
+                run(source, &backbone, options, observer)
+            }
+            Samples::Signals(recordings, sensor) => {
+                let backbone = SignalBackbone::import(source, recordings, sensor, options)?;
                 run(source, &backbone, options, observer)
             }
             Samples::Texts(texts, tokenizer) => {

@@ -155,6 +155,26 @@ pub enum DataError {
         /// Path of the folder.
         path: PathBuf,
     },
+    /// No signal in the folder.
+    #[error(
+        "{path}: no .npy, .npz or .csv files in this folder or below it; the package takes signals"
+    )]
+    NoSignals {
+        /// Path of the folder.
+        path: PathBuf,
+    },
+    /// Array with other channels than the package takes.
+    #[error(
+        "{name}: an array of {dims:?}; neither its last nor its first length is {channels}, the channels that the package takes"
+    )]
+    Channels {
+        /// Name of the signal.
+        name: String,
+        /// Dimensions of the array.
+        dims: Vec<usize>,
+        /// Number of channels that the package takes.
+        channels: usize,
+    },
     /// File is no WAV file, or is damaged.
     #[error("{path}: {what}")]
     Sound {

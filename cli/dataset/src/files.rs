@@ -26,6 +26,9 @@ const OTHERS: [&str; 15] = [
     "gz", "mat",
 ];
 
+/// File extensions of signals.
+const SIGNALS: [&str; 3] = ["npy", "npz", "csv"];
+
 /// Maximum depth of subfolders.
 const DEPTH: usize = 8;
 
@@ -75,6 +78,12 @@ pub(super) fn is_sound(path: &Path) -> bool {
     path.extension().is_some_and(|e| e.eq_ignore_ascii_case("wav")) && path.is_file()
 }
 
+/// Returns true for a file of numbers.
+pub(super) fn is_signal(path: &Path) -> bool {
+    let is_ending = |e: &std::ffi::OsStr| SIGNALS.iter().any(|own| e.eq_ignore_ascii_case(own));
+    path.extension().is_some_and(is_ending) && path.is_file()
+}
+
 /// Kind of files to search for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wanted {
@@ -84,6 +93,8 @@ pub enum Wanted {
     Texts,
     /// WAV files.
     Sounds,
+    /// Files of numbers: .npy, .npz, .csv.
+    Signals,
 }
 
 impl Wanted {
@@ -92,6 +103,7 @@ impl Wanted {
             Self::Images => is_image(path),
             Self::Texts => is_text(path),
             Self::Sounds => is_sound(path),
+            Self::Signals => is_signal(path),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Formats of data sets, one per file.
 
+pub(crate) mod array;
 pub(crate) mod coco;
 pub(crate) mod csv;
 pub(crate) mod folder;

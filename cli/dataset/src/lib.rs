@@ -1,5 +1,6 @@
-//! Readers of labelled images and texts in common data set formats.
+//! Readers of labelled images, texts, sounds and signals in common data set formats.
 
+use formats::array;
 use formats::coco;
 use formats::csv;
 use formats::folder;
@@ -28,6 +29,7 @@ use boxes::Folders;
 pub use error::{At, DataError};
 pub use files::{Wanted, images};
 use files::{below, entries, spread};
+pub use formats::array::{Array, Arrays};
 pub use formats::idx_cifar::Packed;
 pub use left_out::{Care, LeftOut, Reason};
 pub use sample::{Opener, Place, Sample, by_file};
@@ -66,19 +68,26 @@ pub enum Format {
     /// Folder of .wav files per class, or train/ and val/ with such folders; Speech Commands with
     /// its lists.
     Sounds,
+    /// Folder of .npy, .npz and .csv files per class, a recording each, or train/ and val/ with such
+    /// folders.
+    Signals,
+    /// File of many samples: .npz with x and y (or x_train, y_train, x_test, y_test), or .csv with a
+    /// column `label`.
+    Arrays,
 }
 
 impl Format {
     /// Detects the format of a folder; [`Format::Folder`] if no other is recognized.
     pub fn detect(dir: &Path) -> Self {
         type IsHere = fn(&Path) -> bool;
-        let here: [(IsHere, Self); 13] = [
+        let here: [(IsHere, Self); 15] = [
             (idx_cifar::is_idx, Self::Idx),
             (idx_cifar::is_cifar, Self::Cifar),
             (coco::is_here, Self::Coco),
             (voc::is_here, Self::Voc),
             (open_images::is_here, Self::OpenImages),
             (mirflickr::is_here, Self::Mirflickr),
+            (array::is_file, Self::Arrays),
             (csv::is_here, Self::Csv),
             (yolo::is_here, Self::Yolo),
             (text::is_squad, Self::Squad),
@@ -86,6 +95,7 @@ impl Format {
             (files::is_text, Self::Lines),
             (text::is_folder, Self::Texts),
             (wav::is_folder, Self::Sounds),
+            (array::is_folder, Self::Signals),
         ];
         here.iter().find(|(is_here, _)| is_here(dir)).map_or(Self::Folder, |&(_, format)| format)
     }
@@ -158,6 +168,8 @@ impl Dataset {
             Format::Squad => text::squad(dir).map(|named| named.with_care(care)),
             Format::Wikitext => text::wikitext(dir).map(|named| named.with_care(care)),
             Format::Sounds => wav::folders(dir, care),
+            Format::Signals => array::folders(dir, care),
+            Format::Arrays => array::labelled(dir).map(|named| named.with_care(care)),
             Format::Lines => text::lines(dir).map(|named| named.with_care(care)),
         }?;
         named.tidy();
@@ -429,6 +441,31 @@ pub fn sounds(dir: &Path, limit: usize, left_out: &mut LeftOut) -> Result<Vec<Sa
         return Err(DataError::NoSounds { path: dir.to_path_buf() });
     }
     Ok(spread(&all, limit.max(1)).into_iter().map(Sample::of_file).collect())
+}
+
+/// Returns up to `limit` signals of a folder and its subfolders, or of a file of many, evenly spread
+/// over them.
+///
+/// # Errors
+/// Fails if a folder cannot be read, there are no signals, or a file of many is broken.
+pub fn signals(dir: &Path, limit: usize, left_out: &mut LeftOut) -> Result<Vec<Sample>, DataError> {
+    if array::is_file(dir) {
+        let data = Dataset::open_as(
+            dir,
+            &Selection { format: Some(Format::Arrays), ..Selection::default() },
+        );
+        return Ok(spread(&data?.train, limit.max(1)));
+    }
+    let all = below(dir, Wanted::Signals, left_out)?;
+    if all.is_empty() {
+        return Err(DataError::NoSignals { path: dir.to_path_buf() });
+    }
+    Ok(spread(&all, limit.max(1)).into_iter().map(Sample::of_file).collect())
+}
+
+/// Returns true if a file, or a folder with its subfolders, has signals and no images.
+pub fn has_signals(dir: &Path) -> bool {
+    array::is_file(dir) || Wanted::Signals.is_below(dir) && !Wanted::Images.is_below(dir)
 }
 
 /// Returns all .txt files of a folder and its subfolders, sorted.

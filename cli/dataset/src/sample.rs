@@ -1,4 +1,4 @@
-//! Images and texts of a data set.
+//! Images, texts, sounds and signals of a data set.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -6,7 +6,8 @@ use std::sync::Arc;
 use offshoot::Image;
 
 use crate::boxes::Area;
-use crate::files::{is_sound, is_text};
+use crate::files::{is_signal, is_sound, is_text};
+use crate::formats::array::{self, Array, Arrays};
 use crate::formats::wav;
 use crate::left_out::Care;
 use crate::{DataError, Packed};
@@ -28,6 +29,13 @@ pub enum Place {
         /// Decoded file.
         file: Arc<Packed>,
         /// Index of the image, from 0.
+        index: usize,
+    },
+    /// Signal in a file of many.
+    Array {
+        /// Decoded file.
+        file: Arc<Arrays>,
+        /// Index of the sample, from 0.
         index: usize,
     },
     /// Text in a file of many.
@@ -79,6 +87,9 @@ impl Sample {
             Place::File(path) if is_sound(path) => {
                 Err(DataError::OtherKind { name: self.name(), is: "sound", takes: "text" })
             }
+            Place::File(path) if is_signal(path) => {
+                Err(DataError::OtherKind { name: self.name(), is: "a signal", takes: "text" })
+            }
             _ => Err(DataError::OtherKind { name: self.name(), is: "an image", takes: "text" }),
         }
     }
@@ -98,6 +109,25 @@ impl Sample {
         }
     }
 
+    /// Reads the array of a signal.
+    ///
+    /// # Errors
+    /// Fails if the file is no array of finite numbers, is damaged, or is of another kind.
+    pub fn array(&self) -> Result<Array, DataError> {
+        match &self.place {
+            Place::File(path) if is_signal(path) => array::read(path),
+            // The index is below the number of samples.
+            Place::Array { file, index } => {
+                file.get(*index).ok_or_else(|| DataError::Empty { path: file.path().to_path_buf() })
+            }
+            _ => Err(DataError::OtherKind {
+                name: self.name(),
+                is: "no .npy, .npz or .csv file",
+                takes: "signals",
+            }),
+        }
+    }
+
     /// Returns the path of the file; with `#` and the box or the index if the file holds more than
     /// this sample.
     pub fn name(&self) -> String {
@@ -107,6 +137,7 @@ impl Sample {
                 format!("{}#{x},{y},{width}x{height}", path.display())
             }
             Place::Packed { file, index } => format!("{}#{index}", file.path().display()),
+            Place::Array { file, index } => format!("{}#{index}", file.path().display()),
             Place::Text { path, index, .. } => format!("{}#{index}", path.display()),
         }
     }
@@ -140,14 +171,13 @@ impl Opener {
     /// Fails if the file does not decode or is truncated, a box lies outside its image, or the
     /// sample is a text.
     pub fn open(&mut self, sample: &Sample) -> Result<Image, DataError> {
+        let other = |is| Err(DataError::OtherKind { name: sample.name(), is, takes: "images" });
         match &sample.place {
-            Place::File(path) if is_sound(path) => {
-                Err(DataError::OtherKind { name: sample.name(), is: "sound", takes: "images" })
-            }
+            Place::File(path) if is_sound(path) => other("sound"),
+            Place::File(path) if is_signal(path) => other("a signal"),
+            Place::Array { .. } => other("a signal"),
             Place::File(path) if !is_text(path) => self.decode(path),
-            Place::File(_) | Place::Text { .. } => {
-                Err(DataError::OtherKind { name: sample.name(), is: "text", takes: "images" })
-            }
+            Place::File(_) | Place::Text { .. } => other("text"),
             Place::Part { path, area } => area
                 .of(self.whole(path)?)
                 .ok_or_else(|| DataError::EmptyBox { name: sample.name() }),

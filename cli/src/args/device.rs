@@ -42,8 +42,9 @@ pub struct TeachArgs {
     /// Camera: `sim`, a folder of images, a video FILE.mjpeg, a device such as /dev/video0, or `-`
     /// for frames that another program writes to standard input: JPEG images, or raw ones in
     /// `-:FORMAT:COLUMNSxROWS[,stride=BYTES]` with yuyv, nv12, i420, rgb, bgr or grey. Keys are
-    /// then those of the terminal.
-    #[arg(long, value_name = "sim|DIR|FILE.mjpeg|DEVICE|-[:FORMAT:COLUMNSxROWS]",
+    /// then those of the terminal. For a package that takes signals a table FILE.csv, or `-:csv`,
+    /// `-:i16` or `-:f32` for samples on standard input.
+    #[arg(long, value_name = "sim|DIR|FILE.mjpeg|FILE.csv|DEVICE|-[:FORMAT]",
           default_value = "sim", allow_hyphen_values = true,
           value_parser = OsStringValueParser::new().try_map(parse_camera))]
     pub camera: CameraPart,

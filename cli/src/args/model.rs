@@ -58,7 +58,7 @@ impl ConvertArgs {
         }
     }
 
-    /// Returns the first given option that is for models of the other kind.
+    /// Returns the first given option that is for models of another kind.
     pub fn of_other_kind(&self, takes_text: bool) -> Option<&'static str> {
         let of_images = [
             (self.mean.is_some(), "--mean"),
@@ -69,7 +69,20 @@ impl ConvertArgs {
             (self.target.is_some(), "--target"),
             (self.sound.is_some(), "--sound"),
         ];
-        self.backbone.of_other_kind(takes_text, &of_images)
+        let of_others = self.backbone.of_other_kind(takes_text, &of_images);
+        of_others.or_else(|| self.sensor.given().map(|(option, _)| option).next())
+    }
+
+    /// Returns the first given option that a network for signals does not take.
+    pub fn of_no_signal(&self) -> Option<&'static str> {
+        let of_images = [
+            (self.bgr, "--bgr"),
+            (self.squash, "--squash"),
+            (self.sound.is_some(), "--sound"),
+            (self.backbone.preset.is_some(), "--preset"),
+            (self.backbone.input_size.is_some(), "--input-size"),
+        ];
+        self.backbone.of_other_kind(false, &[]).or_else(|| first(&of_images))
     }
 }
 

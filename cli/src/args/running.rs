@@ -129,7 +129,8 @@ pub struct PredictArgs {
     pub package: PathBuf,
     /// Head to classify with.
     pub head: PathBuf,
-    /// Images, .txt files for a package that takes text, or .wav files for one that takes sound.
+    /// Images, .txt files for a package that takes text, .wav files for one that takes sound, .npy, .npz or
+    /// .csv files for one that takes signals.
     #[arg(required = true)]
     pub images: Vec<PathBuf>,
     /// Ask at least every SECONDS of a recording and print the events found, with their times.

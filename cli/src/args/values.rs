@@ -69,6 +69,11 @@ values! {
         /// Folder of .wav files per class, or train/ and val/ with such folders; Speech Commands with its
         /// lists.
         Sounds,
+        /// Folder of .npy, .npz and .csv files per class, a recording each.
+        Signals,
+        /// File of many samples: .npz with x and y (or x_train, y_train, x_test, y_test), or .csv with a
+        /// column `label`.
+        Arrays,
     }
 }
 

@@ -103,7 +103,7 @@ fn evidence(
         let sample = &samples[answers.sample];
         let shown = match task.kind {
             "texts" => Shown::Text(beginning(&sample.text()?)),
-            "sounds" => Shown::Text(sample.name()),
+            "sounds" | "signals" => Shown::Text(sample.name()),
             _ => Shown::Image(jpeg(&thumbnail(&opener.open(sample)?.into()))?),
         };
         examples.push(Example { answers, name: sample.name(), shown });

@@ -49,8 +49,8 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// Returns the input to embed: a simulated frame, or the maximum number of tokens of the package,
-/// taken from its golden texts.
+/// Returns the input to embed: a simulated frame, the package's golden signal, or the maximum number of
+/// tokens of the package, taken from its golden texts.
 fn input(extractor: &Extractor) -> Input {
     let package = extractor.package();
     if let (Some(most), Some(text)) = (extractor.token_limit(), package.text()) {
@@ -64,6 +64,15 @@ fn input(extractor: &Extractor) -> Input {
             ids.push(text.tokens.pad);
         }
         return Input::Tokens(ids.into_iter().cycle().take(most).collect());
+    }
+    if let Some(sensor) = package.sensor() {
+        let channels = sensor.normalization().len();
+        let golden = package.goldens().find_map(|golden| match golden.input {
+            GoldenInput::Signal(samples) => Some(samples.iter().collect()),
+            _ => None,
+        });
+        let places = extractor.window_places().unwrap_or_default();
+        return Input::Signal(golden.unwrap_or_else(|| vec![0.0; places * channels]), channels);
     }
     let image = Camera::new(FRAME.0, FRAME.1).look(Some(Object::Mug), 1);
     let image = offshoot::Image::from_rgb(image.width, image.height, image.rgb);

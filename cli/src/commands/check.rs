@@ -25,7 +25,7 @@ const KNOWN: usize = 128;
 
 pub(super) fn run(args: &CheckArgs) -> Result<(), CommandError> {
     let mut extractor = args.run.open(&args.package)?;
-    let takes_text = extractor.token_limit().is_some();
+    let takes_images = extractor.token_limit().is_none() && extractor.sensor().is_none();
     let mut data = Dataset::open_as(&args.data, &args.selection.selection())?;
     check_classes(&args.data, &data.classes)?;
     thin(&mut data);
@@ -38,7 +38,7 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), CommandError> {
     let domain = package.domain();
     let shape = package.graph().tensor(Graph::INPUT).shape;
     let bar = Progress::new(Checkup::steps(&seen), "measure");
-    let input = if takes_text { [0, 0] } else { [shape.w() as u32, shape.h() as u32] };
+    let input = if takes_images { [shape.w() as u32, shape.h() as u32] } else { [0, 0] };
     let checkup = Checkup::of(&seen, domain.as_ref(), input, || bar.step());
     bar.finish();
     let checkup = checkup?;

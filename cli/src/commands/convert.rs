@@ -8,19 +8,21 @@ use offshoot_convert::calibrate::tokenizer::Tokenizer;
 use offshoot_convert::emit::prepack::{PackingError, pack};
 use offshoot_convert::import::Source;
 use offshoot_convert::pipeline::job::{ConvertJob, Samples};
-use offshoot_convert::pipeline::{CellsOption, Converted, Options};
+use offshoot_convert::pipeline::{CellsOption, ConvertError, Converted, Options, Recording};
 use offshoot_convert::preprocess::catalog::Catalog;
 use offshoot_convert::preprocess::preset::PreprocessOverrides;
 use offshoot_convert::report::verdict::Grade;
 use offshoot_convert::report::{Report, bytes};
 use offshoot_core::sound::Design;
-use offshoot_dataset::{DataError, LeftOut, Sample, Selection, sounds, unlabelled};
+use offshoot_dataset::{
+    DataError, LeftOut, Sample, Selection, has_signals, signals, sounds, unlabelled,
+};
 
 use super::progress::Progress;
 use super::retype::again;
 use super::shared::{check_kind, decoded, tell as tell_left_out, write_file};
 use super::{accuracy_gate, cuts};
-use crate::args::ConvertArgs;
+use crate::args::{ConvertArgs, Numbers};
 use crate::detection::sizing::{Proposal, propose};
 use crate::draw::report_html::evidence::Evidence;
 use crate::draw::report_html::{self, Page};
@@ -33,7 +35,11 @@ pub(super) fn run(args: &ConvertArgs) -> Result<(), CommandError> {
         return Err(PackingError::Float.into());
     }
     let source = Source::open(&args.model)?.with_external_data(args.backbone.external_data)?;
+    if !source.takes_text() && has_signals(&args.calibrate) {
+        return of_signals(args, start, source);
+    }
     check_kind(&args.model, source.takes_text(), args.of_other_kind(source.takes_text()))?;
+    check_triples(args)?;
     if source.takes_text() {
         let options = options(args);
         options.check_text(&args.model)?;
@@ -70,6 +76,48 @@ fn size(args: &ConvertArgs) -> Result<Option<(u32, u32)>, CommandError> {
     Ok(Some(size))
 }
 
+/// Converts a network for signals.
+fn of_signals(args: &ConvertArgs, start: Instant, mut source: Source) -> Result<(), CommandError> {
+    if let Some(option) = args.of_no_signal() {
+        let path = args.model.clone();
+        return Err(CommandError::OtherKind { path, takes: "signals", option });
+    }
+    let mut left_out = LeftOut::new(args.care.into());
+    let files = signals(&args.calibrate, args.calibrate_limit, &mut left_out)?;
+    let mut arrays = Vec::new();
+    for file in &files {
+        match file.array() {
+            Ok(array) => arrays.push((file.name(), array)),
+            Err(fault) => left_out.pass(fault)?,
+        }
+    }
+    left_out.check_some(&args.calibrate, arrays.len(), "signals")?;
+    let window = args.sensor.window.map(usize::from);
+    let channels = source.take_signals(&arrays[0].1.dims, window)?;
+    let mut recordings = Vec::new();
+    for (name, array) in arrays {
+        match array.of_channels(channels) {
+            Some(samples) => recordings.push(Recording { channels, samples }),
+            None => left_out.pass(DataError::Channels { name, dims: array.dims, channels })?,
+        }
+    }
+    tell_left_out(&args.calibrate, &left_out);
+    left_out.check_some(&args.calibrate, recordings.len(), "signals")?;
+    let sensor = args.sensor.options(args.mean.as_ref(), args.std.as_ref(), &source);
+    let samples = Samples::Signals(&recordings, &sensor);
+    go(args, start, &source, ConvertJob { samples, options: options(args) })
+}
+
+/// Rejects lists that are not those of an image's channels.
+fn check_triples(args: &ConvertArgs) -> Result<(), CommandError> {
+    for (option, numbers) in [("--mean", &args.mean), ("--std", &args.std)] {
+        if let Some(have) = numbers.as_ref().filter(|n| n.triple().is_none()).map(|n| n.0.len()) {
+            return Err(ConvertError::Channels { option, have, need: 3 }.into());
+        }
+    }
+    Ok(())
+}
+
 fn options(args: &ConvertArgs) -> Options {
     Options {
         cuts: args.cut.clone(),
@@ -85,8 +133,8 @@ fn options(args: &ConvertArgs) -> Options {
         tokens: args.backbone.tokens.map(usize::from),
         overrides: PreprocessOverrides {
             preset: args.backbone.preset,
-            mean: args.mean,
-            std: args.std,
+            mean: args.mean.as_ref().and_then(Numbers::triple),
+            std: args.std.as_ref().and_then(Numbers::triple),
             bgr: args.bgr,
             squash: args.squash,
             settled: false,

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use offshoot_device::{BuiltIn, ButtonsPart, CameraPart, ScreenPart, check_names};
+use offshoot_device::{BuiltIn, ButtonsPart, ScreenPart, check_names};
 
 use super::shared::write_file;
 use crate::args::DeployArgs;
@@ -144,7 +144,7 @@ fn service(args: &DeployArgs, board: &Board) -> Result<Service, String> {
     if buttons == ButtonsPart::Keys {
         return Err("--buttons: a service has no keyboard; use gpio:CHIP:LINE,LINE or none".into());
     }
-    if matches!(args.camera, CameraPart::Pipe(_)) {
+    if args.camera.takes_input() {
         return Err("--camera: a service has no program before it; targets/README.md has the lines of a unit with a pipe".into());
     }
     if let Some(address) = args.web.filter(|address| address.port() < LOWEST_PORT) {

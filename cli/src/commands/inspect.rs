@@ -83,6 +83,9 @@ pub(super) fn run(args: &InspectArgs) -> Result<(), CommandError> {
     Ok(())
 }
 
+/// Number of channels whose normalization is printed.
+const SHOWN: usize = 8;
+
 /// Prints the input of a package.
 fn input(package: &Package<'_>) {
     if let Some(text) = package.text() {
@@ -91,6 +94,29 @@ fn input(package: &Package<'_>) {
         println!("  input          text, up to {places} tokens of {vocabulary}, filled with {pad}");
         println!("  pooling        {}", pooling.name());
         println!("  tokenizer      {}", bytes(text.tokenizer.len()));
+        return;
+    }
+    if let Some(sensor) = package.sensor() {
+        let shape = package.graph().tensor(Graph::INPUT).shape;
+        let rows = if shape.h() > 1 { format!("{} x ", shape.h()) } else { String::new() };
+        let rate =
+            if sensor.rate > 0.0 { format!(" at {} Hz", sensor.rate) } else { String::new() };
+        println!(
+            "  input          signal, {rows}{} places of {} channels{rate}",
+            shape.w(),
+            shape.c()
+        );
+        println!(
+            "  stream         a window every {} places; 16-bit unit {}",
+            sensor.step, sensor.unit
+        );
+        let pairs: Vec<String> = sensor
+            .normalization()
+            .take(SHOWN)
+            .map(|[mean, std]| format!("(x - {mean}) / {std}"))
+            .collect();
+        let more = if shape.c() > SHOWN { ", .." } else { "" };
+        println!("  normalization  {}{more}", pairs.join(", "));
         return;
     }
     let p = &package.manifest().preprocess;

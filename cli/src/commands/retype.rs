@@ -21,6 +21,9 @@ pub(super) fn again(args: &ConvertArgs) -> String {
     if let Some(sound) = &args.sound {
         command += &format!(" --sound {}", sound.name);
     }
+    for (option, value) in args.sensor.given() {
+        command += &format!(" {option} {value}");
+    }
     if !args.cut.is_empty() {
         command += &format!(" --cut {}", shell_word(&args.cut.join(",")));
     }

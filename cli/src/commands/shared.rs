@@ -5,7 +5,7 @@ use std::path::Path;
 use offshoot::{Extractor, Image, View};
 use offshoot_convert::calibrate::input::{kind, kind_of};
 use offshoot_dataset::{
-    Care, DataError, Dataset, LeftOut, Opener, Sample, Selection, Wanted, images, sounds,
+    Care, DataError, Dataset, LeftOut, Opener, Sample, Selection, Wanted, images, signals, sounds,
     texts_below,
 };
 
@@ -195,6 +195,7 @@ pub(super) fn embed_all(
     let mut samples: Vec<Sample> = match reader.wanted() {
         Wanted::Texts => texts_below(folder, &mut left_out)?,
         Wanted::Sounds => sounds(folder, usize::MAX, &mut left_out)?,
+        Wanted::Signals => signals(folder, usize::MAX, &mut left_out)?,
         Wanted::Images => {
             images(folder, usize::MAX, &mut left_out)?.into_iter().map(Sample::of_file).collect()
         }

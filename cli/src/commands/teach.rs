@@ -127,7 +127,7 @@ fn buttons(args: &TeachArgs, script: Option<Script>) -> Result<Box<dyn Buttons>,
         (Some(script), _) => Box::new(script),
         (None, Some(part)) => part.open(args.camera.takes_input())?,
         // Beside a camera's stream keys come from the terminal, if there is one.
-        (None, None) if is_served && matches!(args.camera, CameraPart::Pipe(_)) => {
+        (None, None) if is_served && args.camera.takes_input() => {
             ButtonsPart::Keys
                 .open(args.camera.takes_input())
                 .unwrap_or_else(|_| Box::new(NoButtons))

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use offshoot::{Embedding, Error, Extractor, Image, Stage, View};
+use offshoot::{Embedding, Error, Extractor, Image, Signal, Stage, View};
 use offshoot_convert::calibrate::tokenizer::{Tokenizer, TokenizerError};
 use offshoot_dataset::{DataError, LeftOut, Opener, Sample, Wanted, by_file, keep};
 use thiserror::Error;
@@ -189,9 +189,12 @@ impl Embeddings {
     }
 }
 
-/// Rejects packages that take text: views exist for images only.
+/// Rejects packages that do not take images: views exist for these only.
 fn images_only(extractor: &Extractor) -> Result<(), DataError> {
-    if extractor.token_limit().is_none() && extractor.sound().is_none() {
+    let has_views = extractor.token_limit().is_none()
+        && extractor.sound().is_none()
+        && extractor.sensor().is_none();
+    if has_views {
         return Ok(());
     }
     Err(DataError::Views { name: extractor.package().manifest().source.to_string() })
@@ -210,6 +213,8 @@ pub enum Input {
     Tokens(Vec<u32>),
     /// Samples of a clip, at the rate of the package.
     Sound(Vec<i16>),
+    /// Samples of a recording, with their number of channels; at least a window.
+    Signal(Vec<f32>, usize),
 }
 
 impl Input {
@@ -235,6 +240,13 @@ impl Input {
             Self::Image(image) => extractor.embed_with_observer(&image.frame(), observe),
             Self::Tokens(ids) => extractor.embed_tokens_with_observer(ids, observe),
             Self::Sound(samples) => extractor.embed_samples(samples),
+            Self::Signal(samples, channels) => {
+                let signal = Signal::float(*channels, samples)?;
+                match extractor.window_places() {
+                    Some(places) if signal.places() > places => extractor.embed_recording(&signal),
+                    _ => extractor.embed_signal_with_observer(&signal, observe),
+                }
+            }
         }
     }
 }
@@ -248,6 +260,8 @@ pub enum Reader {
     Texts(Box<Tokenizer>, usize),
     /// Clips of sound, at a sampling rate in Hz.
     Sounds(u32),
+    /// Recordings of signals with so many channels.
+    Signals(usize),
 }
 
 impl Reader {
@@ -260,6 +274,9 @@ impl Reader {
         let path = Path::new(package.manifest().source);
         if let Some(sound) = package.sound() {
             return Ok(Self::Sounds(sound.rate));
+        }
+        if let Some(sensor) = package.sensor() {
+            return Ok(Self::Signals(sensor.normalization().len()));
         }
         let Some((text, most)) = package.text().zip(extractor.token_limit()) else {
             return Ok(Self::Images);
@@ -278,6 +295,7 @@ impl Reader {
             Self::Images => Wanted::Images,
             Self::Texts(..) => Wanted::Texts,
             Self::Sounds(_) => Wanted::Sounds,
+            Self::Signals(_) => Wanted::Signals,
         }
     }
 
@@ -287,6 +305,7 @@ impl Reader {
             Self::Images => "images",
             Self::Texts(..) => "texts",
             Self::Sounds(_) => "sounds",
+            Self::Signals(_) => "signals",
         }
     }
 
@@ -299,6 +318,7 @@ impl Reader {
         let (tokenizer, most) = match self {
             Self::Images => return Ok(Input::Image(opener.open(sample)?)),
             Self::Sounds(rate) => return Ok(Input::Sound(sample.sound(*rate)?)),
+            Self::Signals(channels) => return signal(sample, *channels),
             Self::Texts(tokenizer, most) => (tokenizer, most),
         };
         let ids = tokenizer.encode(&sample.text()?, *most)?;
@@ -307,6 +327,16 @@ impl Reader {
         }
         Ok(Input::Tokens(ids))
     }
+}
+
+/// Reads a signal of a number of channels.
+fn signal(sample: &Sample, channels: usize) -> Result<Input, EmbedError> {
+    let array = sample.array()?;
+    let Some(samples) = array.of_channels(channels) else {
+        let name = sample.name();
+        return Err(DataError::Channels { name, dims: array.dims, channels }.into());
+    };
+    Ok(Input::Signal(samples, channels))
 }
 
 #[cfg(test)]

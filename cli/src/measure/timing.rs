@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use offshoot::{Error, Extractor, Image, Stage};
+use offshoot::{Error, Extractor, Image, Signal, Stage};
 use offshoot_convert::calibrate::cosine;
 use offshoot_convert::calibrate::reference::{Prepared, Reference, text_embedding};
 use offshoot_convert::catch_panic::quietly;
@@ -15,7 +15,6 @@ use offshoot_convert::ir::pooling::Pool;
 use offshoot_convert::pipeline::ConvertError;
 use offshoot_core::graph::Graph;
 use offshoot_core::package::Package;
-use offshoot_core::preprocess::Preprocess;
 
 use super::cycle_counter::Cycles;
 use crate::error::CommandError;
@@ -115,7 +114,11 @@ impl Float {
     /// # Errors
     /// Fails if it is another model, or inference fails.
     pub fn open(path: &Path, package: &Package<'_>, input: &Input) -> Result<Self, CommandError> {
-        let source = Source::open(path)?;
+        let mut source = Source::open(path)?;
+        if let Input::Signal(samples, channels) = input {
+            let places = samples.len() / channels;
+            source.take_signals(&[places, *channels], Some(places))?;
+        }
         let manifest = package.manifest();
         if source.sha256 != manifest.source_sha256 {
             let what =
@@ -127,6 +130,9 @@ impl Float {
             Input::Tokens(ids) => Self::of_text(&source, package, ids),
             // A clip is several windows; `bench` times one, as a picture.
             Input::Sound(_) => Ok(None),
+            Input::Signal(samples, channels) => {
+                Self::of_signal(&source, package, samples, *channels)
+            }
         });
         let float = float.unwrap_or_else(|panic| Err(source.analyse(panic).into()))?;
         float.ok_or_else(|| CommandError::Compare {
@@ -142,9 +148,30 @@ impl Float {
         image: &Image,
     ) -> Result<Option<Self>, ConvertError> {
         let p = &package.manifest().preprocess;
-        let Some(imported) = import(source, package.manifest().cut, p)? else { return Ok(None) };
+        let size = Some((p.width.into(), p.height.into()));
+        let found = import(source, package.manifest().cut, size)?;
+        let Some(imported) = found else { return Ok(None) };
         let outer = imported.front.outer(p);
         let input = Prepared::image(&image.frame(), &outer, imported.input)?;
+        let mut network = Reference::new(imported.reference)?;
+        let embedding = pooling::of_source(&network.run(&input)?, &imported.outputs, imported.pool);
+        Ok(Some(Self { network, input, embedding }))
+    }
+
+    fn of_signal(
+        source: &Source,
+        package: &Package<'_>,
+        samples: &[f32],
+        channels: usize,
+    ) -> Result<Option<Self>, ConvertError> {
+        let Some(sensor) = package.sensor() else { return Ok(None) };
+        let found = import(source, package.manifest().cut, None)?;
+        let Some(imported) = found else { return Ok(None) };
+        let Some(order) = &imported.signal else { return Ok(None) };
+        let shape = package.graph().tensor(Graph::INPUT).shape;
+        let mut values = vec![0.0; shape.elements()];
+        sensor.normalize_into(&Signal::float(channels, samples)?, shape, &mut values)?;
+        let input = Prepared::signal(&values, channels, order)?;
         let mut network = Reference::new(imported.reference)?;
         let embedding = pooling::of_source(&network.run(&input)?, &imported.outputs, imported.pool);
         Ok(Some(Self { network, input, embedding }))
@@ -184,8 +211,11 @@ impl Float {
 }
 
 /// Finds the cut of a package in its model; a package stores only the end of a long name.
-fn import(source: &Source, cut: &str, p: &Preprocess) -> Result<Option<Imported>, ConvertError> {
-    let size = Some((p.width.into(), p.height.into()));
+fn import(
+    source: &Source,
+    cut: &str,
+    size: Option<(u32, u32)>,
+) -> Result<Option<Imported>, ConvertError> {
     let stated: Vec<&str> = source.metadata("offshoot.cut").into_iter().collect();
     let found = source.import(&stated, size, Pool::Avg)?;
     if emit::shorten(&found.cut.name) == cut {

@@ -45,7 +45,7 @@ fn every_graph_does_what_the_table_says() {
         assert!(expected.insert(file, parts.collect()).is_none(), "twice in the table: {line}");
     }
     let images = images();
-    let python = python();
+    let python = crate::common::python();
     let mut wrong = Vec::new();
     for file in graphs(&folder) {
         let Some(parts) = expected.remove(&file) else {
@@ -113,17 +113,6 @@ fn fault(path: &Path, parts: &[&str], images: &[Image]) -> Option<String> {
             Some(format!("wanted {parts:?}: {}\n{}", said(float), said(int8)))
         }
     }
-}
-
-/// A Python that has onnxruntime.
-fn python() -> Option<String> {
-    let python = std::env::var("OFFSHOOT_PYTHON").unwrap_or_else(|_| "python3".to_string());
-    let has = Command::new(&python).args(["-c", "import onnx, onnxruntime"]).output();
-    let has = has.is_ok_and(|output| output.status.success());
-    if !has {
-        println!("onnxruntime: skipped, {python} has none; set OFFSHOOT_PYTHON to one that has");
-    }
-    has.then_some(python)
 }
 
 /// Returns the difference of the float package to onnxruntime; `None` if there is none.

@@ -44,6 +44,7 @@ mod pull;
 mod quantizer;
 mod rendered;
 mod report_page;
+mod signals;
 mod sound;
 mod teach;
 mod text;

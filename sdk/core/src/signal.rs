@@ -153,6 +153,17 @@ impl<'a> Signal<'a> {
         }
     }
 
+    /// Returns a sample; one of 16 bits as it is, without a unit.
+    #[must_use]
+    pub fn get(&self, place: usize, channel: usize) -> Option<f32> {
+        let at = place.checked_mul(self.channels)?.checked_add(channel)?;
+        (channel < self.channels).then_some(())?;
+        match self.samples {
+            Samples::Int16(samples) => samples.get(at).map(|&sample| sample.into()),
+            Samples::Float(samples) => samples.get(at).copied(),
+        }
+    }
+
     /// Returns `count` places from `first` on; [`None`] beyond the end.
     #[must_use]
     pub fn window(&self, first: usize, count: usize) -> Option<Self> {

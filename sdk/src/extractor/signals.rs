@@ -244,6 +244,12 @@ impl Probe {
         })
     }
 
+    /// Number of channels of a place.
+    #[must_use]
+    pub fn channels(&self) -> usize {
+        self.channels
+    }
+
     /// Returns the value of a sample of 16 bits, by the package's unit.
     #[must_use]
     pub fn real(&self, sample: i16) -> f32 {

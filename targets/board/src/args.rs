@@ -83,6 +83,7 @@ usage:
         [--camera sim|DIR|FILE.mjpeg|DEVICE]      (/dev/video0) [--turn 0|90|180|270]
         [--camera -[:FORMAT:COLUMNSxROWS]]        frames from standard input: JPEG, or raw in yuyv,
                                                   nv12, i420, rgb, bgr or grey[,stride=BYTES]
+        [--camera FILE.csv|-:csv|-:i16|-:f32]     samples, for a package that takes signals
         [--buttons keys|gpio:CHIP:LINE,LINE...[,pull=up|down|off]|none]
         [--screen terminal|ssd1306:BUS[,addr=0x3c]|fb:DEVICE|none|
                   st7789:BUS,dc=LINE[,rst=LINE][,bl=LINE][,chip=CHIP][,size=240x240]...]

@@ -1,5 +1,5 @@
-//! Cameras: Video4Linux, standard input, folders of images, a simulated one; frames from their
-//! buffers.
+//! Cameras: Video4Linux, standard input, folders of images, a simulated one; sensors in place of them;
+//! frames from their buffers.
 
 pub(crate) mod folder;
 pub(crate) mod frame_buffer;
@@ -14,6 +14,7 @@ pub(crate) mod pipe {
     pub(crate) mod stream;
 }
 pub(crate) mod pixels;
+pub(crate) mod sensor;
 pub(crate) mod simulated;
 #[cfg(all(feature = "v4l", target_os = "linux"))]
 pub(crate) mod v4l;

@@ -54,6 +54,7 @@ pub use camera::mjpeg::Video;
 pub use camera::pipe::format::{PipeFormat, RawFormat};
 pub use camera::pipe::stream::Piped;
 pub use camera::pixels::{PixelError, Pixels, Raw, Turn};
+pub use camera::sensor::{SampleForm, SensorFile, SensorStream};
 pub use camera::simulated::Simulated;
 #[cfg(all(feature = "v4l", target_os = "linux"))]
 pub use camera::v4l::{Camera, Mode, modes};

@@ -73,6 +73,37 @@ pub enum SourceError {
         "no JPEG images on standard input: rpicam-vid wants --codec mjpeg; raw frames are said by --camera -:i420:640x480"
     )]
     NoImages,
+    /// The package takes another kind of input than the camera gives.
+    #[error("{what}: the package takes {takes}: {next}")]
+    OtherKind {
+        /// Name of the camera.
+        what: String,
+        /// Input that the package takes.
+        takes: &'static str,
+        /// Advice to the user.
+        next: &'static str,
+    },
+    /// A sensor has other channels than the package.
+    #[error("{what}: {found} columns, the package takes {need} channels")]
+    OtherChannels {
+        /// Name of the sensor.
+        what: String,
+        /// Number of columns that are no times.
+        found: usize,
+        /// Number of channels of the package.
+        need: usize,
+    },
+    /// A sensor ended before a window was complete.
+    #[error("{what}: fewer rows of numbers than a window of the package has")]
+    NoWindow {
+        /// Name of the sensor.
+        what: String,
+    },
+    /// Standard input is a terminal, which has no samples.
+    #[error(
+        "--camera -:csv reads the samples of another program: ./sensor | offshoot-board run --camera -:csv"
+    )]
+    NoSamples,
     /// Standard input is a terminal, which has no frames.
     #[error(
         "--camera - reads frames from another program: rpicam-vid -t 0 -n --codec mjpeg -o - | offshoot-board run --camera -"

@@ -347,7 +347,11 @@ impl Session {
     fn think(&mut self, lesson: Option<usize>) -> Result<(), SessionError> {
         let Some(frame) = self.shot.frame() else { return Ok(()) };
         let start = Instant::now();
-        let embedding = self.extractor.embed(&frame)?;
+        let signal = self.shot.signal();
+        let embedding = match &signal {
+            Some(signal) => self.extractor.embed_signal(signal)?,
+            None => self.extractor.embed(&frame)?,
+        };
         self.times.extractor = start.elapsed();
         let start = Instant::now();
         match lesson {
@@ -366,7 +370,9 @@ impl Session {
                 }
                 let similarity = self.head.similarity(embedding).ok();
                 let similarity = similarity.map(|(nearest, _)| nearest.get());
-                watching::see(&mut self.watch, &self.shot, similarity);
+                if signal.is_none() {
+                    watching::see(&mut self.watch, &self.shot, similarity);
+                }
                 self.left = self.left.saturating_sub(1);
             }
         }

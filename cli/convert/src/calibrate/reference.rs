@@ -7,7 +7,7 @@ use tract_onnx::prelude::{TractError as Cause, *};
 use tract_onnx::tract_core::model::{TypedSimplePlan, TypedSimpleState};
 
 use super::CalibrateError;
-use crate::import::{self, ImportedText, InputOrder};
+use crate::import::{self, ImportedText, InputOrder, SignalOrder};
 
 /// Runner of a network in the model file.
 pub struct Reference {
@@ -76,6 +76,24 @@ impl Prepared {
             input.remove_axis(0).map_err(error)?;
         }
         Ok(Self(tvec!(input.into_tvalue())))
+    }
+
+    /// Prepares a normalized window of a signal for a model with inputs in this order.
+    ///
+    /// # Errors
+    /// Error of tract, if the input cannot be made.
+    pub fn signal(
+        values: &[f32],
+        channels: usize,
+        order: &SignalOrder,
+    ) -> Result<Self, CalibrateError> {
+        let input = if order.channels_last {
+            Tensor::from_shape(&order.dims, values)
+        } else {
+            let planes = (0..channels).flat_map(|c| values.iter().skip(c).step_by(channels));
+            Tensor::from_shape(&order.dims, &planes.copied().collect::<Vec<f32>>())
+        };
+        Ok(Self(tvec!(input.map_err(error)?.into_tvalue())))
     }
 
     /// Prepares a text, filled up with the id `pad`; the second input of a model, if it has one, is

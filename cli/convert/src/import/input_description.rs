@@ -55,7 +55,7 @@ impl<'g> Stated<'g> {
 }
 
 impl Source {
-    fn stated(&self, input: &str) -> Option<Stated<'_>> {
+    pub(super) fn stated(&self, input: &str) -> Option<Stated<'_>> {
         self.graph().input.iter().find(|info| info.name == input).map(Stated::of)
     }
 

@@ -88,7 +88,7 @@ impl Source {
         let reference = self.up_to(typed, &cut.tensors, &prepare)?;
         let source =
             TextSource::of(&reference, length).map_err(|reason| self.text_error(reason))?;
-        let walk::Walked { mut model, outputs } = walk::walk(&reference, Some(&source))
+        let walk::Walked { mut model, outputs } = walk::walk(&reference, walk::Kind::Text(&source))
             .map_err(|found| self.unsupported(unsupported::by_walk(self.graph(), &found)))?;
         if outputs.is_empty() {
             return Err(self.text_error("nothing is left to run".to_string()));

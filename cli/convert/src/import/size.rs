@@ -113,6 +113,7 @@ impl Source {
             .iter()
             .map(|&n| Dimension { value: Some(Value::DimValue(n as i64)), ..Dimension::default() });
         tensor.shape.get_or_insert_default().dim = dims.collect();
-        Some(Self { path: self.path.clone(), sha256: self.sha256, proto, bytes: self.bytes })
+        let Self { path, sha256, signal, bytes, .. } = self;
+        Some(Self { path: path.clone(), sha256: *sha256, proto, signal: *signal, bytes: *bytes })
     }
 }

@@ -125,8 +125,13 @@ impl Source {
         typed.into_compact().map_err(|e| self.tract(&e))
     }
 
+    /// Returns the kind of the input, for the walk.
+    pub(super) fn kind(&self) -> walk::Kind<'static> {
+        self.signal.map_or(walk::Kind::Image, walk::Kind::Signal)
+    }
+
     pub(super) fn walked(&self, typed: &TypedModel) -> Result<walk::Walked, ImportError> {
-        walk::walk(typed, None)
+        walk::walk(typed, self.kind())
             .map_err(|found| self.unsupported(unsupported::by_walk(self.graph(), &found)))
     }
 

@@ -25,6 +25,7 @@ use tract_onnx_opl::lrn::Lrn;
 use tract_onnx_opl::resize::Resize;
 
 use super::dimension_order::{CHANNELS, COLUMNS, Layout, Move, ROWS};
+use super::signal_input::SignalInput;
 use super::text_inputs::TextSource;
 use crate::ir::pooling::Output;
 use crate::ir::{LayerId, LayerOp, Model};
@@ -77,10 +78,22 @@ enum Value {
     Missing,
 }
 
+/// Kind of a model's input.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Kind<'s> {
+    /// Image of 1 or 3 channels.
+    Image,
+    /// Signal.
+    Signal(SignalInput),
+    /// Text inputs of a language backbone.
+    Text(&'s TextSource),
+}
+
 struct Walk<'s> {
     source: &'s TypedModel,
     /// Text inputs of a language backbone.
     text: Option<&'s TextSource>,
+    signal: Option<SignalInput>,
     model: Model,
     values: HashMap<OutletId, Value>,
 }
@@ -90,12 +103,11 @@ struct Walk<'s> {
 type Step<T = Map> = Result<T, String>;
 
 /// Walks the model; the error lists all unsupported nodes.
-pub(super) fn walk(
-    source: &TypedModel,
-    text: Option<&TextSource>,
-) -> Result<Walked, Vec<Unsupported>> {
+pub(super) fn walk(source: &TypedModel, kind: Kind<'_>) -> Result<Walked, Vec<Unsupported>> {
     let model = Model { layers: Vec::new(), output: 0 };
-    let mut walk = Walk { source, text, model, values: HashMap::new() };
+    let text = if let Kind::Text(text) = kind { Some(text) } else { None };
+    let signal = if let Kind::Signal(signal) = kind { Some(signal) } else { None };
+    let mut walk = Walk { source, text, signal, model, values: HashMap::new() };
     let mut unsupported = Vec::new();
     let order = source.eval_order().unwrap_or_else(|_| (0..source.nodes().len()).collect());
     for node in order.into_iter().map(|id| source.node(id)) {
@@ -247,12 +259,19 @@ impl Walk<'_> {
         if passes { self.input(node, 0) } else { Err(String::new()) }
     }
 
-    /// Adds the input layer of an image: with or without a batch of one, channels first or last.
+    /// Adds the input layer of an image, with or without a batch of one, channels first or last; or of
+    /// a signal.
     fn input_layer(&mut self, node: &TypedNode) -> Step {
         if !self.model.layers.is_empty() {
             return Err("is a second input".to_string());
         }
         let dims = dims(node)?;
+        if let Some(signal) = self.signal {
+            let (shape, layout) =
+                signal.layout(&dims).ok_or_else(|| format!("of shape {dims:?}"))?;
+            let id = self.model.push(self.name(node), LayerOp::Input, Vec::new(), shape);
+            return Ok(Map { id, layout });
+        }
         let last = super::channels_last(&dims);
         let spatial: Vec<usize> = if dims.len() == 4 { dims[1..].to_vec() } else { dims.clone() };
         let &[a, b, c] = &spatial[..] else { return Err(format!("of shape {dims:?}")) };

@@ -3,8 +3,8 @@
 use offshoot::Extractor;
 use offshoot_core::graph::{Blob, Element, TensorId};
 use offshoot_core::package::{
-    Extras, Golden, GoldenInput, GraphWriter, Manifest, PackageId, SampleBytes, TokenIds,
-    WriteError,
+    Extras, FloatBytes, Golden, GoldenInput, GraphWriter, Manifest, PackageId, SampleBytes,
+    TokenIds, WriteError,
 };
 use offshoot_core::preprocess::Preprocess;
 
@@ -96,6 +96,8 @@ pub(super) enum GoldenSample {
     Tokens(Vec<[u8; 3]>),
     /// Packed samples of a window of sound.
     Samples(Vec<[u8; 2]>),
+    /// Packed samples of a window of a signal.
+    Signal(Vec<[u8; 4]>),
 }
 
 impl GoldenVector {
@@ -105,6 +107,7 @@ impl GoldenVector {
                 GoldenInput::Frame { width: *width, height: *height, rgb }
             }
             GoldenSample::Samples(window) => GoldenInput::Samples(SampleBytes::new(window)),
+            GoldenSample::Signal(window) => GoldenInput::Signal(FloatBytes::new(window)),
             GoldenSample::Tokens(ids) => GoldenInput::Tokens(TokenIds::new(ids)),
         };
         Golden { input, output: &self.output }

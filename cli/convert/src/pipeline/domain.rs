@@ -66,7 +66,7 @@ fn read(depths: &mut Depths, inputs: &[Input<'_>]) -> Result<Vec<DepthValues>, C
     Ok(all)
 }
 
-/// Measures the images as the network sees them; none for texts.
+/// Measures the images as the network sees them; none for signals and texts.
 fn appearances(inputs: &[Input<'_>]) -> Vec<Appearance> {
     let mut rgb = Vec::new();
     let images = inputs.iter().filter_map(|input| match input {
@@ -77,7 +77,7 @@ fn appearances(inputs: &[Input<'_>]) -> Vec<Appearance> {
             let _ = seen.pixels_into(frame, &mut rgb);
             Appearance::of(seen.width.into(), &rgb, 1)
         }
-        Input::Text(..) => None,
+        Input::Signal(..) | Input::Text(..) => None,
     });
     images.collect()
 }

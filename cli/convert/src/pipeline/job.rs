@@ -3,7 +3,7 @@
 use offshoot::Image;
 use offshoot_core::sound::Design;
 
-use super::{ConvertError, Converted, Options, convert};
+use super::{ConvertError, Converted, Options, Recording, SensorOptions, convert};
 use crate::calibrate::tokenizer::Tokenizer;
 use crate::catch_panic::quietly;
 use crate::import::{ImportError, Source};
@@ -18,6 +18,9 @@ pub enum Samples<'a> {
     Images(&'a [Image]),
     /// Clips at the sampling rate of a front end, for a network that reads log-mel spectrograms.
     Sounds(&'a [Vec<i16>], &'a Design),
+    /// Recordings with the description of their sensor, for a source that takes signals
+    /// ([`Source::take_signals`]).
+    Signals(&'a [Recording], &'a SensorOptions),
     /// Texts with their tokenizer, for a network that takes text.
     Texts(&'a [String], &'a Tokenizer),
 }
@@ -86,6 +89,9 @@ impl ConvertJob<'_> {
         match &mut self.samples {
             Samples::Images(images) => *images = &images[..images.len().min(most)],
             Samples::Sounds(clips, _) => *clips = &clips[..clips.len().min(most)],
+            Samples::Signals(recordings, _) => {
+                *recordings = &recordings[..recordings.len().min(most)];
+            }
             Samples::Texts(texts, _) => *texts = &texts[..texts.len().min(most)],
         }
         self
@@ -102,7 +108,7 @@ impl ConvertJob<'_> {
         own: &str,
     ) -> Result<(Vec<Candidate>, Vec<Candidate>), ImportError> {
         let model = quietly(|| match self.samples {
-            Samples::Images(_) | Samples::Sounds(..) => {
+            Samples::Images(_) | Samples::Sounds(..) | Samples::Signals(..) => {
                 let names: Vec<&str> = own.split(',').collect();
                 Ok(source.import(&names, self.options.size, Pool::None)?.model)
             }
@@ -114,7 +120,9 @@ impl ConvertJob<'_> {
         let model = model.unwrap_or_else(|panic| Err(source.analyse(panic)))?;
         let all = candidates(&model, |layer| source.tensor_of(layer));
         let some = match self.samples {
-            Samples::Images(_) | Samples::Sounds(..) => last_of_each_shape(&all),
+            Samples::Images(_) | Samples::Sounds(..) | Samples::Signals(..) => {
+                last_of_each_shape(&all)
+            }
             // All cut points of a text model have the same shape.
             Samples::Texts(..) => last_of_each_cost(&all),
         };

@@ -3,6 +3,7 @@
 //! Follows Nagel et al. 2019, 4.2 and appendix D: the error of the layers before is measured and
 //! corrected before the next layer is measured.
 
+use offshoot_core::Quant;
 use offshoot_core::graph::{Graph, TensorId};
 use offshoot_engine::{Buffer, Isa, Plan, Slot, Step};
 use offshoot_tract::TractError;
@@ -29,8 +30,7 @@ impl Calibration<'_> {
         if scheme.in_codes.contains(&false) {
             return Ok(None);
         }
-        let mut shelf =
-            Shelf::new(&variant.model, self.inputs(variant.model.layers[0].shape.elements()));
+        let mut shelf = Shelf::new(&variant.model, self.inputs(&variant.model, scheme.quants[0]));
         let mut means = scheme.coded_means.clone();
         means[0] = shelf.means(0, &scheme);
         let scheme = Scheme { coded_means: means.clone(), ..scheme };
@@ -44,12 +44,13 @@ impl Calibration<'_> {
         Ok(Some(means))
     }
 
-    /// Returns the calibration subset as int8 inputs of `values` elements.
-    fn inputs(&self, values: usize) -> Vec<Vec<i8>> {
+    /// Returns the calibration subset as int8 inputs of a model with this quantization.
+    fn inputs(&self, model: &Model, quant: Quant) -> Vec<Vec<i8>> {
+        let values = model.layers[0].shape.elements();
         let table = self.preprocess.map_or_else(Vec::new, scheme::input_table);
         let mut inputs = vec![vec![0; values]; self.subset.len()];
         for (input, codes) in self.subset.iter().zip(&mut inputs) {
-            input.codes_into(&table, codes);
+            input.codes_into(&table, quant, codes);
         }
         inputs
     }

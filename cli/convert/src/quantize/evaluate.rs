@@ -73,13 +73,14 @@ impl<'g> Evaluator<'g> {
     pub fn run(&mut self, input: &Input<'_>) -> Result<(), CalibrateError> {
         match &mut self.machine {
             Machine::Engine { plan, packed, arena, .. } => {
-                input.codes_into(&self.table, &mut arena[plan.input().range()]);
+                let value = plan.input();
+                input.codes_into(&self.table, value.quant, &mut arena[value.range()]);
                 plan.run(self.graph.weights(), packed, arena).map_err(TractError::from)?;
             }
             Machine::Tract { network, codes, floats, observed } => {
                 let values = match self.graph.tensor(Graph::INPUT).element {
-                    Element::Int8(_) => {
-                        input.codes_into(&self.table, codes);
+                    Element::Int8(quant) => {
+                        input.codes_into(&self.table, quant, codes);
                         Values::Codes(codes)
                     }
                     Element::Float => {

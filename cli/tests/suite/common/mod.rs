@@ -57,6 +57,17 @@ pub fn shared() -> PathBuf {
     shared
 }
 
+/// A Python that has onnxruntime.
+pub fn python() -> Option<String> {
+    let python = std::env::var("OFFSHOOT_PYTHON").unwrap_or_else(|_| "python3".to_string());
+    let has = Command::new(&python).args(["-c", "import onnx, onnxruntime"]).output();
+    let has = has.is_ok_and(|output| output.status.success());
+    if !has {
+        println!("onnxruntime: skipped, {python} has none; set OFFSHOOT_PYTHON to one that has");
+    }
+    has.then_some(python)
+}
+
 /// `DIR/<object>/<n>.png` from the simulated camera.
 pub fn images(folder: &Path, objects: &[Object], each: u64) {
     for (class, &object) in objects.iter().enumerate() {

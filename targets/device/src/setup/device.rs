@@ -149,7 +149,7 @@ impl Bench {
             (None, Some(_)) => {
                 Err(DeviceError::OtherSense { takes: "sound", next: "use `listen`" })
             }
-            (None, None) => Ok(self.camera.open(self.turn, self.pause)?),
+            (None, None) => Ok(self.camera.open_for(extractor, self.turn, self.pause)?),
         }
     }
 

@@ -3,11 +3,15 @@
 use std::io;
 use std::time::Duration;
 
+use offshoot::{Extractor, Probe};
+
 use super::part_spec::{ButtonsPart, CameraPart, LedPart, ScreenPart};
 use crate::camera::folder::Folder;
+use crate::camera::latest::Latest;
 use crate::camera::mjpeg::Video;
 use crate::camera::pipe::stream::Piped;
 use crate::camera::pixels::Turn;
+use crate::camera::sensor::{SensorFile, SensorStream};
 use crate::camera::simulated::Simulated;
 use crate::ports::{Buttons, Dark, FrameSource, Led, NoButtons, NoLed, Screen, SourceError};
 use crate::screen::png::Images;
@@ -58,13 +62,53 @@ fn absent() -> io::Error {
 }
 
 impl CameraPart {
+    /// Opens the camera or sensor for a package; one that is not real takes a frame every `pause`.
+    ///
+    /// # Errors
+    ///
+    /// [`SourceError`] if the package takes another kind of input, or as [`CameraPart::open`] does.
+    pub fn open_for(
+        &self,
+        extractor: &Extractor,
+        turn: Turn,
+        pause: Duration,
+    ) -> Result<Box<dyn FrameSource>, SourceError> {
+        let what = self.to_string();
+        let probe = match (Probe::new(extractor), self.is_sensor()) {
+            (Ok(probe), true) => probe,
+            (Err(_), false) => return self.open(turn, pause),
+            (Ok(_), false) => {
+                let next = "give --camera FILE.csv, or -:csv, -:i16 or -:f32 for standard input";
+                return Err(SourceError::OtherKind { what, takes: "signals", next });
+            }
+            (Err(_), true) => {
+                let next = "give a camera, a folder of images or sim";
+                return Err(SourceError::OtherKind { what, takes: "images", next });
+            }
+        };
+        Ok(match self {
+            Self::Table(path) => Box::new(SensorFile::open(path, probe, pause)?),
+            Self::Samples(form) => {
+                let latest = Latest::new(SensorStream::stdin(*form, probe)?);
+                Box::new(latest.map_err(|source| SourceError::Io { what, source })?)
+            }
+            _ => return self.open(turn, pause),
+        })
+    }
+
     /// Opens the camera; one that is not real takes a frame every `pause`.
     ///
     /// # Errors
     ///
-    /// [`SourceError`] if it does not exist or delivers no readable format.
+    /// [`SourceError`] if it does not exist or delivers no readable format; a sensor is opened for a
+    /// package ([`CameraPart::open_for`]).
     pub fn open(&self, turn: Turn, pause: Duration) -> Result<Box<dyn FrameSource>, SourceError> {
         Ok(match self {
+            Self::Table(_) | Self::Samples(_) => {
+                let next = "a sensor needs a package that takes signals";
+                let what = self.to_string();
+                return Err(SourceError::OtherKind { what, takes: "images", next });
+            }
             Self::Simulated => Box::new(Simulated::new(pause)),
             Self::Folder(path) => Box::new(Folder::open(path, pause)?),
             Self::Video(path) => Box::new(Video::open(path, turn, pause)?),
@@ -72,7 +116,7 @@ impl CameraPart {
             #[cfg(all(feature = "v4l", target_os = "linux"))]
             Self::Device(path) => {
                 let camera = crate::Camera::open(path, turn)?;
-                let latest = crate::Latest::new(camera);
+                let latest = Latest::new(camera);
                 Box::new(latest.map_err(|source| SourceError::io(path, source))?)
             }
             #[cfg(not(all(feature = "v4l", target_os = "linux")))]

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use crate::buttons::debounce::BUTTONS;
 use crate::camera::mjpeg;
 use crate::camera::pipe::format::PipeFormat;
+use crate::camera::sensor::{self, SampleForm};
 
 /// Default chip of a panel's pins.
 const CHIP: &str = "gpiochip0";
@@ -48,6 +49,28 @@ pub enum CameraPart {
     Folder(PathBuf),
     /// Frames of another program, on standard input.
     Pipe(PipeFormat),
+    /// Table of a sensor's samples (.csv).
+    Table(PathBuf),
+    /// Samples of another program, on standard input.
+    Samples(SampleForm),
+}
+
+impl CameraPart {
+    /// Returns true if it takes standard input.
+    pub fn takes_input(&self) -> bool {
+        matches!(self, Self::Pipe(_) | Self::Samples(_))
+    }
+
+    /// Returns true if it gives signals in place of images.
+    pub fn is_sensor(&self) -> bool {
+        matches!(self, Self::Table(_) | Self::Samples(_))
+    }
+}
+
+/// Returns the form of samples that a part names, such as `-:csv`.
+fn samples(path: &Path) -> Option<SampleForm> {
+    let name = path.to_str()?.strip_prefix("-:")?;
+    SampleForm::NAMES.into_iter().find(|(known, _)| *known == name).map(|(_, form)| form)
 }
 
 impl CameraPart {
@@ -68,12 +91,16 @@ impl TryFrom<&Path> for CameraPart {
                 return wrong("needs sim, a folder, FILE.mjpeg, a device or -");
             }
             _ if path.as_os_str().as_encoded_bytes().starts_with(b"-") => {
+                if let Some(form) = samples(path) {
+                    return Ok(Self::Samples(form));
+                }
                 let format = PipeFormat::parse(&path.to_string_lossy());
                 Self::Pipe(format.map_err(PartSpecError)?)
             }
             _ if path == Path::new("sim") => Self::Simulated,
             _ if path.starts_with("/dev") => Self::Device(path.into()),
             _ if mjpeg::ENDS.contains(&end.as_str()) => Self::Video(path.into()),
+            _ if end == sensor::END => Self::Table(path.into()),
             _ => Self::Folder(path.into()),
         })
     }
@@ -92,7 +119,10 @@ impl fmt::Display for CameraPart {
         match self {
             Self::Simulated => f.write_str("sim"),
             Self::Pipe(format) => format.fmt(f),
-            Self::Device(path) | Self::Video(path) | Self::Folder(path) => path.display().fmt(f),
+            Self::Samples(form) => form.fmt(f),
+            Self::Device(path) | Self::Video(path) | Self::Folder(path) | Self::Table(path) => {
+                path.display().fmt(f)
+            }
         }
     }
 }
