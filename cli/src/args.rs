@@ -325,6 +325,9 @@ pub struct InspectArgs {
     /// List every layer; of a model every cut point.
     #[arg(long)]
     pub layers: bool,
+    /// Print JSON: of a model kind, cut and cut points.
+    #[arg(long)]
+    pub json: bool,
     /// Read weights that the model stores in external files beside it.
     #[arg(long)]
     pub external_data: bool,
@@ -377,9 +380,9 @@ pub struct PullArgs {
     /// beside it, with .offshoot.
     #[arg(short, long)]
     pub output: Option<PathBuf>,
-    /// Download even if the catalogue has no digest to verify against.
-    #[arg(long)]
-    pub unchecked: bool,
+    /// Download even if the digest was not computed from a copy of the file.
+    #[arg(long, alias = "unchecked")]
+    pub trust: bool,
     /// Catalogue to read.
     #[command(flatten)]
     pub catalog: ModelsArgs,

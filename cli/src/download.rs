@@ -39,7 +39,10 @@ pub enum PullError {
         url: String,
     },
     /// Catalogue entry without a digest.
-    #[error("{name}: the catalogue has no digest to verify it; --unchecked downloads it without")]
+    #[error(
+        "{name}: unverified, because no copy of it was there to compute a digest from; --trust downloads it, and what \
+         it is, is then for you to judge"
+    )]
     NoDigest {
         /// Name of the entry.
         name: String,
@@ -121,7 +124,8 @@ pub struct Pulled {
     pub resumed: u64,
 }
 
-/// Downloads a backbone to `output`; `unchecked` allows an entry without a digest. Until complete,
+/// Downloads a backbone to `output`; `trust` allows an entry whose digest was
+/// not computed from a copy. Until complete,
 /// the data is in `output` with the suffix `.part`; `progress` is called with the bytes received
 /// and the total, if known.
 ///
@@ -130,14 +134,14 @@ pub struct Pulled {
 pub fn pull(
     recipe: &Recipe,
     output: &Path,
-    unchecked: bool,
+    trust: bool,
     progress: &mut dyn FnMut(u64, Option<u64>),
 ) -> Result<Pulled, PullError> {
     let name = recipe.name.clone();
     let Some(url) = &recipe.url else {
         return Err(PullError::NoAddress { name, from: recipe.source.clone() });
     };
-    if recipe.sha256.is_none() && !unchecked {
+    if recipe.sha256.is_none() && !trust {
         return Err(PullError::NoDigest { name });
     }
     if output.exists() {
@@ -149,7 +153,8 @@ pub fn pull(
     let (bytes, resumed) = fetch(url, recipe.bytes, &part, PATIENCE, progress)?;
     // Digest of the whole file on disk, not only of the bytes of this attempt.
     let sha256 = digest(&part).map_err(|source| PullError::write(&part, source))?;
-    if let Some(wanted) = recipe.sha256.filter(|wanted| *wanted != sha256) {
+    let wanted = recipe.sha256.or(recipe.published_sha256);
+    if let Some(wanted) = wanted.filter(|wanted| *wanted != sha256) {
         std::fs::remove_file(&part).map_err(|source| PullError::write(&part, source))?;
         let found = hex(&sha256);
         let wanted = hex(&wanted);

@@ -21,7 +21,7 @@ pub(super) fn models(args: &ModelsArgs, packages: &Packages) -> Result<(), Comma
         let how = match (&recipe.url, recipe.sha256) {
             _ if args.has(packages, recipe) => "pull, without a network: part of this program",
             (Some(_), Some(_)) => "pull",
-            (Some(_), None) => "pull --unchecked",
+            (Some(_), None) => "pull --trust: unverified",
             (None, _) => &recipe.source,
         };
         let name = &recipe.name;
@@ -38,11 +38,14 @@ pub(super) fn run(args: &PullArgs, packages: &Packages) -> Result<(), CommandErr
     let file = format!("{}.onnx", recipe.name.replace('/', "_"));
     let output = args.output.clone().unwrap_or_else(|| PathBuf::from(file));
     println!("{}: licence {}; from: {}", recipe.name, recipe.licence, recipe.source);
+    if let Some(note) = &recipe.note {
+        println!("  {note}");
+    }
     if args.catalog.has(packages, recipe) {
         return unpack(packages, &recipe.name, &output);
     }
     let bar = Progress::new(100, "pull");
-    let pulled = pull(recipe, &output, args.unchecked, &mut |done, total| {
+    let pulled = pull(recipe, &output, args.trust, &mut |done, total| {
         bar.set_of(done, total.unwrap_or(done).max(1));
     });
     bar.finish();
@@ -50,7 +53,11 @@ pub(super) fn run(args: &PullArgs, packages: &Packages) -> Result<(), CommandErr
     let went_on =
         if resumed > 0 { format!(", {resumed} of them from before") } else { String::new() };
     println!("{}: {}{went_on}", output.display(), bytes(size as usize));
-    let checked = if recipe.sha256.is_some() { "matches the catalogue" } else { "not verified" };
+    let checked = match (recipe.sha256, recipe.published_sha256) {
+        (Some(_), _) => "matches the catalogue",
+        (None, Some(_)) => "as its publisher states; not verified",
+        (None, None) => "not verified",
+    };
     println!("  sha256 {}, {checked}", hex(&sha256));
     Ok(())
 }

@@ -193,10 +193,24 @@ fn what_is_not_as_it_should_be_is_refused() {
     none(&["https://127.0.0.1"]);
     server.asked();
     catalog(dir, &server.address, "");
-    none(&["m: the catalogue has no digest", "--unchecked"]);
+    none(&["m: unverified", "--trust"]);
     assert_eq!(server.asked(), [], "nothing was asked");
-    let text = ok(dir, &[&PULL[..], &["--unchecked"]].concat());
+    let text = ok(dir, &[&PULL[..], &["--trust"]].concat());
     assert!(text.contains("not verified"), "{text}");
+    // A digest of the publisher is no verification, but must be right.
+    std::fs::remove_file(dir.join("m.onnx")).unwrap();
+    let published = wrong.replace("sha256", "published_sha256");
+    catalog(dir, &server.address, &published);
+    none(&["m: unverified", "--trust"]);
+    let trusting = [&PULL[..], &["--trust"]].concat();
+    refused(dir, &trusting, &["SHA-256", &"ab".repeat(32), "download deleted"]);
+    let digest: String =
+        Sha256::digest(b"not what was promised").iter().map(|b| format!("{b:02x}")).collect();
+    let stated = format!("published_sha256 = \"{digest}\"\nnote = \"a note\"\n");
+    catalog(dir, &server.address, &stated);
+    let text = ok(dir, &trusting);
+    assert!(text.contains("as its publisher states; not verified"), "{text}");
+    assert!(text.contains("a note"), "{text}");
     refused(dir, &["pull", "mobilenet_v2_1.0_224"], &["no download address", "google-coral"]);
     refused(dir, &["pull", "sprot"], &["no model `sprot`", "`sprout`"]);
     let text = ok(dir, &["models"]);

@@ -49,11 +49,17 @@ pub struct Recipe {
     pub source: String,
     /// SPDX identifier of its licence.
     pub licence: String,
+    /// Note on the licence, or on the way to make the file.
+    pub note: Option<String>,
     /// Address of the file for `pull`.
     pub url: Option<String>,
     /// SHA-256 of the file.
     #[serde(default, deserialize_with = "digest")]
     pub sha256: Option<[u8; 32]>,
+    /// SHA-256 that its publisher states, of a file that we had no copy of; a download must have it, and
+    /// is not verified for all that.
+    #[serde(default, deserialize_with = "digest")]
+    pub published_sha256: Option<[u8; 32]>,
     /// Size of the file in bytes.
     pub bytes: Option<u64>,
     /// Width and height of the input in pixels.

@@ -73,13 +73,6 @@ fn samples(path: &Path) -> Option<SampleForm> {
     SampleForm::NAMES.into_iter().find(|(known, _)| *known == name).map(|(_, form)| form)
 }
 
-impl CameraPart {
-    /// Returns true if its frames come by standard input.
-    pub fn takes_input(&self) -> bool {
-        matches!(self, Self::Pipe(_))
-    }
-}
-
 impl TryFrom<&Path> for CameraPart {
     type Error = PartSpecError;
 
