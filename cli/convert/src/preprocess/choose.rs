@@ -62,6 +62,9 @@ pub fn choose(
     {
         return Ok(chosen);
     }
+    if source.takes_bytes() && overrides.preset != Some(Preset::Raw) {
+        return Ok(of_bytes(overrides, imported));
+    }
     if let Some((recipe, known)) = known {
         let right = known.preprocess(known.preset.unwrap_or(Preset::Unit), imported);
         if (right.mean, right.std, right.channels)
@@ -92,6 +95,17 @@ pub fn choose(
         }
     }
     Ok(chosen)
+}
+
+/// Returns the preprocessing of a model that takes bytes, in place of a normalization that was
+/// stated: its values would be no bytes.
+fn of_bytes(overrides: &PreprocessOverrides, imported: &Imported) -> Chosen {
+    let left_out = "the stated normalization is left out: the model takes bytes (its input is uint8); --preset raw says so";
+    Chosen {
+        preprocess: overrides.of_preset(Preset::Raw).preprocess(Preset::Raw, imported),
+        why: "raw: the model takes bytes (its input is uint8)".to_string(),
+        warning: Some(left_out.to_string()),
+    }
 }
 
 /// Returns the preprocessing stated by the user, the catalogue or the model, with the source of the
