@@ -26,9 +26,9 @@ def convolution(name, source, channels, out, kernel):
     w = weights(f"{name}.w", out, channels, *kernel)
     pads = [k // 2 for k in kernel] * 2
     conv = helper.make_node(
-        "Conv", [source, w.name], [f"{name}.conv"], kernel_shape=kernel, pads=pads, name=name
+        "Conv", [source, w.name], [f"{name}_conv"], kernel_shape=kernel, pads=pads, name=f"{name}_conv"
     )
-    return [conv, helper.make_node("Relu", [f"{name}.conv"], [name])], [w]
+    return [conv, helper.make_node("Relu", [f"{name}_conv"], [name], name=name)], [w]
 
 
 def write(name, dims, nodes, stored, samples, open_dims=None):

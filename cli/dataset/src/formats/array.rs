@@ -483,12 +483,12 @@ mod tests {
         let dir = dir.path();
         let good = npy(&[1.0, 2.0], &[2, 1], Order::C);
         let mut huge = good.clone();
-        let at = huge.windows(6).position(|part| part == b"(2, 1)").unwrap();
-        huge[at..at + 6].copy_from_slice(b"(2<<9)");
+        let at = huge.windows(2).position(|part| part == b"(2").unwrap();
+        huge[at + 1] = b'9';
         for (name, bytes, part) in [
             ("short.npy", good[..good.len() - 1].to_vec(), "ends inside it"),
             ("empty.npy", Vec::new(), "no array"),
-            ("odd.npy", huge, "no array"),
+            ("huge.npy", huge, "ends inside it"),
             ("nan.npy", npy(&[1.0, f64::NAN], &[2], Order::C), "value 1 is not a finite"),
             ("none.npy", npy(&[], &[0, 3], Order::C), "the array is empty"),
             ("no.npz", b"PK".to_vec(), "no .npz archive"),
