@@ -44,7 +44,7 @@ mod walk;
 
 pub use coverage::{Coverage, FloatNode};
 use ends::Shapes;
-pub use ends::{Cut, FEW};
+pub use ends::{Belief, Cut, FEW, NetworkKind, Sure};
 pub use error::ImportError;
 pub use input_normalization::Front;
 pub use language::ImportedText;

@@ -1,17 +1,20 @@
 //! `offshoot inspect`.
 
 use offshoot::{Extractor, Package, Tokens};
+use offshoot_convert::calibrate::input::kind_of;
 use offshoot_convert::catch_panic::quietly;
 use offshoot_convert::import::{
-    Coverage, FloatNode, ImportError, Imported, Source, UnsupportedTable,
+    Belief, Coverage, Cut, FloatNode, ImportError, Imported, Source, UnsupportedTable,
 };
 use offshoot_convert::ir::cut_points::{
     Candidate, candidates, last_of_each_cost, last_of_each_shape,
 };
 use offshoot_convert::ir::pooling::Pool;
 use offshoot_convert::report::{CellsTable, bytes, millions};
+use offshoot_core::Shape;
 use offshoot_core::graph::{Element, Graph};
 use offshoot_core::preprocess::Resize;
+use serde_json::{Value, json};
 
 use super::hex;
 use crate::args::InspectArgs;
@@ -25,6 +28,10 @@ pub(super) fn run(args: &InspectArgs) -> Result<(), CommandError> {
         return model(args);
     }
     let extractor = Extractor::open(&args.package)?;
+    if args.json {
+        package_json(&extractor);
+        return Ok(());
+    }
     let package = extractor.package();
     let manifest = package.manifest();
     let graph = package.graph();
@@ -81,6 +88,32 @@ pub(super) fn run(args: &InspectArgs) -> Result<(), CommandError> {
         }
     }
     Ok(())
+}
+
+/// Prints what a package states as JSON.
+fn package_json(extractor: &Extractor) {
+    let package = extractor.package();
+    let manifest = package.manifest();
+    let sections: serde_json::Map<String, Value> =
+        package.sections().map(|(section, len)| (section.name().to_string(), len.into())).collect();
+    let said = json!({
+        "source": manifest.source,
+        "source_sha256": hex(&manifest.source_sha256),
+        "cut": manifest.cut,
+        "tool": manifest.tool,
+        "id": manifest.id.to_string(),
+        "precision": manifest.precision.name(),
+        "takes": kind_of(&package),
+        "input": package.graph().tensor(Graph::INPUT).shape.dims(),
+        "embedding": package.embedding_dim(),
+        "layers": package.graph().node_count(),
+        "macs": package.graph().macs(),
+        "arena": extractor.memory().arena,
+        "bytes": extractor.memory().package,
+        "sections": sections,
+        "goldens": manifest.goldens,
+    });
+    println!("{said:#}");
 }
 
 /// Number of channels whose normalization is printed.
@@ -141,9 +174,13 @@ fn import(source: &Source, args: &InspectArgs, cuts: &[&str]) -> Result<Imported
 ///
 /// If some nodes are not supported, they are listed, and the rest describes the part before them.
 fn model(args: &InspectArgs) -> Result<(), CommandError> {
-    let source = Source::open(&args.package)?.with_external_data(args.external_data)?;
+    let mut source = Source::open(&args.package)?.with_external_data(args.external_data)?;
     if source.takes_text() {
         return language_model(args, &source);
+    }
+    source.take_signals_by_shape();
+    if args.json {
+        return model_json(args, &source);
     }
     println!("{}", args.package.display());
     let (imported, unsupported) = match import(&source, args, &[]) {
@@ -154,7 +191,11 @@ fn model(args: &InspectArgs) -> Result<(), CommandError> {
         }
         imported => (imported?, 0),
     };
-    println!("  input          {}", imported.model.layers[0].shape);
+    let input = imported.model.layers[0].shape;
+    println!("  input          {input}");
+    if let Some(Belief { kind, sure, why }) = source.belief(&imported.cut, input) {
+        println!("  network        {}, {}: {why}", kind.name(), sure.name());
+    }
     println!("  cut            {} ({})", imported.cut.name, imported.cut.why);
     for unsure in &imported.cut.unsure {
         println!("  unsure         {unsure}");
@@ -183,16 +224,54 @@ fn model(args: &InspectArgs) -> Result<(), CommandError> {
     Ok(())
 }
 
+/// Prints what is known of a model as JSON.
+fn model_json(args: &InspectArgs, source: &Source) -> Result<(), CommandError> {
+    let imported = import(source, args, &[])?;
+    let input = imported.model.layers[0].shape;
+    let mut found = candidates(&imported.model, |layer| source.tensor_of(layer));
+    if !args.layers {
+        found = last_of_each_shape(&found);
+    }
+    print_json(source, &imported.cut, input, found);
+    Ok(())
+}
+
+fn print_json(source: &Source, cut: &Cut, input: Shape, found: Vec<Candidate>) {
+    let network = source.belief(cut, input).map(|Belief { kind, sure, why }| {
+        json!({ "kind": kind.name(), "sure": sure.name(), "why": why })
+    });
+    let place = |c: Candidate| json!({ "cut": c.name, "map": c.shape.dims(), "macs": c.macs, "weight_bytes": c.bytes });
+    let places: Vec<Value> = found.into_iter().map(place).collect();
+    let said = json!({
+        "input": input.dims(),
+        "network": network,
+        "cut": cut.name,
+        "cut_why": cut.why,
+        "cut_unsure": cut.unsure,
+        "places": places,
+    });
+    println!("{said:#}");
+}
+
 /// Prints the input of a language backbone and the cut points that all data except the mask passes.
 fn language_model(args: &InspectArgs, source: &Source) -> Result<(), CommandError> {
     let imported =
         quietly(|| source.import_text(&[], None).or_else(|_| source.import_text(&[], TOKENS)))
             .unwrap_or_else(|p| Err(source.analyse(p)))?;
+    let all = candidates(&imported.model, |layer| source.tensor_of(layer));
+    let found = if args.layers { all } else { last_of_each_cost(&all) };
+    let input = imported.model.layers[0].shape;
+    if args.json {
+        print_json(source, &imported.cut, input, found);
+        return Ok(());
+    }
     println!("{}", args.package.display());
     println!("  input          text, {} tokens of {}", imported.length, imported.table.vocabulary);
+    if let Some(Belief { kind, sure, why }) = source.belief(&imported.cut, input) {
+        println!("  network        {}, {}: {why}", kind.name(), sure.name());
+    }
     println!("  cut            {} ({})", imported.cut.name, imported.cut.why);
-    let all = candidates(&imported.model, |layer| source.tensor_of(layer));
-    places(if args.layers { all } else { last_of_each_cost(&all) });
+    places(found);
     Ok(())
 }
 

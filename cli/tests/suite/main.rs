@@ -35,6 +35,7 @@ mod hostile;
 mod inputs;
 mod messy;
 mod mutants;
+mod network;
 mod numbers;
 mod oracle;
 mod parts;

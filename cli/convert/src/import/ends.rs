@@ -14,10 +14,12 @@ use super::data_flow::Flow;
 
 mod kinds;
 mod maps;
+mod network;
 mod unit;
 
 use kinds::Kind;
 pub(super) use kinds::is_choice;
+pub use network::{Belief, NetworkKind, Sure};
 
 /// Fewest values of an embedding that can distinguish new classes.
 pub const FEW: usize = 8;
@@ -51,6 +53,8 @@ pub struct Cut {
     pub(crate) tensors: Vec<String>,
     /// True if the model then scales them to L2 norm 1, which the package does itself.
     pub(super) unit: bool,
+    /// Kind that the network is believed to be; `None` if the cut was stated.
+    pub(super) belief: Option<Belief>,
 }
 
 /// Another possible cut.
@@ -128,7 +132,7 @@ pub(super) fn find(graph: &GraphProto, shapes: &Shapes) -> Cut {
     let outputs = ends.outputs();
     let tails: Vec<Tail<'_>> = outputs.iter().map(|output| ends.tail(output, true)).collect();
     if let Some(cut) = tails.iter().find_map(|tail| ends.unit(tail)) {
-        return cut;
+        return Cut { belief: Some(Ends::of_unit()), ..cut };
     }
     let tails: Vec<Tail<'_>> = outputs.iter().map(|output| ends.tail(output, false)).collect();
     let heads: Vec<(&Tail<'_>, Vec<Head<'_>>)> = tails
@@ -140,14 +144,19 @@ pub(super) fn find(graph: &GraphProto, shapes: &Shapes) -> Cut {
     // The activation of a hidden layer, or a normalization, comes after features.
     let features = heads.iter().find(|(tail, heads)| tail.is_of_features(heads));
     if let Some((tail, heads)) = features {
-        return ends.layer_of_features(tail, heads);
+        let belief = Some(Ends::of_features(tail));
+        return Cut { belief, ..ends.layer_of_features(tail, heads) };
     }
     if !heads.is_empty() {
-        return ends.before(&heads);
+        return Cut { belief: Some(ends.of_heads(&heads)), ..ends.before(&heads) };
     }
     match outputs.iter().find(|output| ends.is_vector(output)) {
-        Some(output) => ends.whole(output),
-        None => ends.of_maps(&tails),
+        Some(output) => Cut { belief: Some(ends.of_vector(output)), ..ends.whole(output) },
+        None => {
+            let structure = ends.structure(&tails);
+            let belief = Some(ends.of_structure(structure, &tails));
+            Cut { belief, ..ends.of_maps(&tails, structure) }
+        }
     }
 }
 

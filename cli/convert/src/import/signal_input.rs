@@ -1,8 +1,13 @@
 //! Input of a network for signals: the dimension of its channels, and the others.
 
 use super::dimension_order::{CHANNELS, COLUMNS, Layout, ROWS};
-use super::{ImportError, Source, data_flow};
+use super::{Belief, Cut, ImportError, NetworkKind, Source, Sure, data_flow};
 use offshoot_core::Shape;
+
+/// Usual numbers of bands of a log-mel spectrogram.
+const MELS: [usize; 5] = [32, 40, 64, 80, 128];
+/// Least length of a series of one channel that is taken for sound: a quarter of a second at 16 kHz.
+const SAMPLES: usize = 4000;
 
 /// Input of a network for signals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,6 +108,49 @@ impl Source {
         };
         self.signal = Some(SignalInput { channels, window });
         Ok(length)
+    }
+
+    /// Takes the model as one for signals by its own dimensions, if its input is no picture: of one or
+    /// three channels, with rows and columns. An open length becomes that of 128 places.
+    pub fn take_signals_by_shape(&mut self) {
+        const PLACES: usize = 128;
+        let input = data_flow::inputs(self.graph()).next().unwrap_or_default().to_string();
+        let Some(dims) = self.stated(&input).and_then(|stated| stated.dims()) else { return };
+        let rank = dims.len();
+        let is_picture = match rank {
+            4 => [1, 3].iter().any(|&at| dims[at].is_none_or(|n| [1, 3].contains(&n))),
+            3 => {
+                let long = |at: usize| dims[at].is_none_or(|n| n > 4);
+                dims[0] == Some(3) && long(1) && long(2) || dims[2] == Some(3) && long(0) && long(1)
+            }
+            _ => false,
+        };
+        if is_picture || !(1..=4).contains(&rank) {
+            return;
+        }
+        let channels = if dims.get(1).copied().flatten().is_some() { 1 } else { rank - 1 };
+        self.signal = Some(SignalInput { channels, window: Some(PLACES) });
+    }
+
+    /// Returns the kind that the network is believed to be, for a cut that was found.
+    pub fn belief(&self, cut: &Cut, input: Shape) -> Option<Belief> {
+        if self.takes_text() {
+            let why = "its input is token ids";
+            return Some(Belief::new(NetworkKind::Language, Sure::Certain, why));
+        }
+        let [rows, columns, channels] = input.dims();
+        let mel = [rows, columns].into_iter().find(|side| MELS.contains(side));
+        match mel.filter(|_| channels == 1 && rows != columns && self.signal.is_none()) {
+            Some(bands) => {
+                let why = format!("{bands} bands of one channel beside another length");
+                Some(Belief::new(NetworkKind::Audio, Sure::Guess, why))
+            }
+            None if channels == 1 && rows == 1 && columns >= SAMPLES => {
+                let why = format!("{columns} samples of one channel");
+                Some(Belief::new(NetworkKind::Audio, Sure::Likely, why))
+            }
+            None => cut.belief.clone(),
+        }
     }
 
     /// Returns the input shape of a model for signals.

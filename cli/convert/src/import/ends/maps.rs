@@ -2,17 +2,26 @@
 //! maps as output.
 
 use super::kinds::{self, Kind};
+use super::network::Structure;
 use super::{Cut, Ends, Head, Tail};
 
 /// Operations that enlarge a feature map.
 const ENLARGES: [&str; 3] = ["Resize", "Upsample", "ConvTranspose"];
 
 impl<'g> Ends<'g> {
-    /// Returns a cut at the deepest feature map before the first enlargement; else at the common
+    /// Returns a cut of a detector or a mask at the deepest feature map before the first enlargement,
+    /// of a backbone with several maps out at the one with the fewest places; else at the common
     /// source of all outputs, unless most of the network follows it; else at the deepest output.
-    pub(super) fn of_maps(&self, tails: &[Tail<'g>]) -> Cut {
+    pub(super) fn of_maps(&self, tails: &[Tail<'g>], structure: Structure) -> Cut {
         let outputs: Vec<&'g str> = tails.iter().map(|tail| tail.output).collect();
-        if let Some(map) = self.before_enlarging(tails) {
+        if structure == Structure::Backbone
+            && let Some(cut) = self.coarsest(&outputs)
+        {
+            return cut;
+        }
+        if structure != Structure::Backbone
+            && let Some(map) = self.before_enlarging(tails)
+        {
             return self.guessed(
                 map,
                 "it is the last feature map before an enlargement, as for a detector or a mask",
@@ -49,6 +58,31 @@ impl<'g> Ends<'g> {
             self.flow.giver(deepest).filter(|&at| kinds::has_weights(&self.flow.node(at).op_type));
         let map = map.and_then(|at| self.flow.data_input(at)).unwrap_or(deepest);
         self.guessed(map, "it is, or feeds, the deepest of the model's outputs")
+    }
+
+    /// Returns a cut at the feature map with the fewest places, if several come out of a network that
+    /// enlarges maps on its way: all of them are made of all.
+    fn coarsest(&self, outputs: &[&'g str]) -> Option<Cut> {
+        let needed = self.flow.needed(outputs.iter().copied());
+        let is_fused = (0..needed.len()).any(|at| needed[at] && self.enlarges(at));
+        if outputs.len() < 2 || !is_fused || !outputs.iter().all(|output| self.is_map(output)) {
+            return None;
+        }
+        let map = outputs.iter().min_by_key(|output| self.places(output).unwrap_or(usize::MAX))?;
+        let mut cut = self.guessed(map, "it has the fewest places of the model's feature maps");
+        cut.unsure.push(format!("--cut {} joins all of them", outputs.join(",")));
+        Some(cut)
+    }
+
+    /// True if an output has more places than the first feature map that is enlarged before it, so
+    /// that it is a mask, and not what a network looks at on several scales.
+    pub(super) fn is_enlarged(&self, tail: &Tail<'g>) -> bool {
+        let needed = self.flow.needed([tail.output]);
+        let Some(at) = (0..needed.len()).find(|&at| needed[at] && self.enlarges(at)) else {
+            return false;
+        };
+        let map = self.flow.data_inputs(at)[0];
+        self.places(tail.output).zip(self.places(map)).is_none_or(|(all, map)| all > map)
     }
 
     /// True if another one of the outputs depends on an output.
@@ -120,7 +154,7 @@ impl<'g> Ends<'g> {
     }
 
     /// True if an output is chosen from others.
-    fn chooses(&self, tail: &Tail<'g>) -> bool {
+    pub(super) fn chooses(&self, tail: &Tail<'g>) -> bool {
         let mut givers = tail.begins.iter().filter_map(|tensor| self.flow.giver(tensor));
         givers
             .any(|at| matches!(self.flow.node(at).op_type.as_str(), op if op == "If" || kinds::is_choice(op)))
