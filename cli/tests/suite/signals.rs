@@ -64,7 +64,7 @@ fn gestures_from_conversion_to_answers() {
         ],
     );
     let said: serde_json::Value = serde_json::from_str(&said).unwrap();
-    assert!(said["cosine"].as_f64().unwrap() > 0.99, "{said}");
+    assert!(said["compare"]["cosine"].as_f64().unwrap() > 0.99, "{said}");
     // A recording of twenty motions is longer than a window; its first half is of pushes.
     let stream = fs::read_to_string(gestures("stream.csv")).unwrap();
     let push: Vec<&str> = stream.lines().take(1 + 10 * 128).collect();
@@ -94,7 +94,7 @@ fn a_board_is_taught_from_a_table_and_from_standard_input() {
     let teach = [&["teach"][..], &options, &screen].concat();
     let text = ok(dir, &teach);
     println!("{text}");
-    assert!(dir.join("end.png").exists());
+    assert!(dir.join("end-240x240.png").exists());
     assert!(ok(dir, &["report", "a.head"]).contains("push"));
     let feed = |form: &str, bytes: Vec<u8>| {
         let arguments = ["teach", "gestures.offshoot", "--camera", form];
@@ -181,7 +181,7 @@ fn wrong_data_and_options_are_refused() {
     refused(dir, &other, &["no recording", "128 places", "3 channels"]);
     let sprout = crate::common::sprout().display().to_string();
     let images = ["convert", &sprout, "--calibrate", "other", "--rate", "5"];
-    refused(dir, &images, &["2 x 3"]);
+    refused(dir, &images, &["no recording", "9216 places", "3 channels"]);
     converted(dir);
     fs::write(dir.join("a.jpg"), "no image").unwrap();
     let train = ["train", "gestures.offshoot", "other", "-o", "a.head"];
