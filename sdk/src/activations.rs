@@ -79,7 +79,7 @@ fn before_pool(graph: &Graph<'_>, mut row: Vec<f32>) -> Option<Vec<f32>> {
                 continue;
             }
             Op::Int8(op) => row = before_conv(graph, source, *id, op, &row)?,
-            Op::Float(_) => return None,
+            Op::Float(_) | Op::Ordered(_) => return None,
         }
         at = source;
     }

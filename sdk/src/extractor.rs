@@ -6,12 +6,10 @@ use offshoot_core::graph::Element;
 use offshoot_core::head::Parts;
 use offshoot_core::package::PackageId;
 use offshoot_core::spatial::CellsLayout;
-use offshoot_core::{Embedding, Frame, Package, Quant};
-#[cfg(feature = "tract")]
-use offshoot_core::{Shape, Tokens};
+use offshoot_core::{Embedding, Frame, Package, Quant, Shape, Tokens};
 use offshoot_engine::{Buffer, Isa, Plan, Step, Team, Value};
 
-use crate::Error;
+use crate::{Error, ErrorKind};
 
 mod cells;
 mod depths;
@@ -32,8 +30,8 @@ pub use verify::Verification;
 /// Feature extractor: an opened package with the memory to run it.
 ///
 /// Takes frames, or the tokens of texts, and gives embeddings. All memory is reserved on opening;
-/// int8 packages then run without allocating. Float and mixed packages run on tract-core, which
-/// allocates.
+/// int8 packages, those with scales computed in the run among them, then run without allocating.
+/// Float and mixed packages run on tract-core, which allocates.
 #[derive(Debug)]
 pub struct Extractor {
     bytes: Bytes,
@@ -44,7 +42,6 @@ pub struct Extractor {
     id: PackageId,
     unit_length: bool,
     /// Embedding of L2 norm 1, if it is of floats.
-    #[cfg_attr(not(feature = "tract"), expect(dead_code, reason = "only tract gives floats"))]
     unit: Vec<f32>,
     /// Network in two parts, which then run in place of the plan.
     split: Option<Box<Split>>,
@@ -88,7 +85,7 @@ enum Backend {
         panels: Panels,
         arena: Buffer,
         weights: Range<usize>,
-        table: Vec<i8>,
+        feed: Feed,
     },
     #[cfg(feature = "tract")]
     Tract {
@@ -97,6 +94,17 @@ enum Backend {
         /// Number of nodes of the graph.
         nodes: usize,
     },
+}
+
+/// Way to make the input of a plan.
+#[derive(Debug)]
+enum Feed {
+    /// Int8 values of a frame by a table.
+    Codes(Vec<i8>),
+    /// Normalized pixels of a frame.
+    Floats,
+    /// Rows of tokens; `table` is the range of the vocabulary's rows in the file.
+    Tokens { tokens: Tokens, shape: Shape, table: Range<usize> },
 }
 
 /// Weights in the order of the processor's kernels.
@@ -315,10 +323,17 @@ impl Extractor {
     fn run(&mut self, sample: Sample<'_>, mut observe: impl FnMut(Stage)) -> Result<(), Error> {
         let front = &self.front;
         match &mut self.backend {
-            Backend::Engine { plan, team, panels, arena, weights, table } => {
+            Backend::Engine { plan, team, panels, arena, weights, feed } => {
                 let plan = self.split.as_ref().map_or(&*plan, |split| &split.front);
                 let input = &mut arena[plan.input().range()];
-                front.codes_into(&self.bytes, sample, table, input)?;
+                match feed {
+                    Feed::Codes(table) => front.codes_into(&self.bytes, sample, table, input)?,
+                    Feed::Floats => {
+                        let input = bytemuck::cast_slice_mut(input);
+                        front.floats_into(&self.bytes, sample, input)?;
+                    }
+                    Feed::Tokens { .. } => return Err(TEXT.into()),
+                }
                 observe(Stage::Preprocess);
                 let weights = &self.bytes[weights.clone()];
                 let packed = panels.of(&self.bytes);
@@ -327,20 +342,19 @@ impl Extractor {
                     Some(team) => team.run_with_observer(plan, weights, packed, arena, watch)?,
                     None => plan.run_with_observer(weights, packed, arena, watch)?,
                 }
-                let map = plan.output().range();
+                let output = plan.output();
+                let map = output.range();
                 if let Some(split) = &mut self.split {
                     let first = split.node();
                     split.run(team, &arena[map], |steps| observe(stage(steps, first)))?;
+                } else if output.width > 1 {
+                    shorten(bytemuck::cast_slice(&arena[map]), &mut self.unit);
                 }
             }
             #[cfg(feature = "tract")]
             Backend::Tract { network, input, nodes } => {
                 match input {
-                    Input::Tokens { .. } => {
-                        return Err(
-                            crate::ErrorKind::OtherInput { takes: "the tokens of a text" }.into()
-                        );
-                    }
+                    Input::Tokens { .. } => return Err(TEXT.into()),
                     Input::Codes { codes, table } => {
                         front.codes_into(&self.bytes, sample, table, codes)?;
                         observe(Stage::Preprocess);
@@ -353,7 +367,7 @@ impl Extractor {
                     }
                 }
                 observe(Stage::Nodes(0..*nodes));
-                shorten(network, &mut self.unit);
+                shorten(network.floats(), &mut self.unit);
             }
         }
         Ok(())
@@ -387,38 +401,57 @@ impl Extractor {
         Ok(self.result())
     }
 
-    #[cfg(feature = "tract")]
     fn run_tokens(&mut self, ids: &[u32], mut observe: impl FnMut(Stage)) -> Result<(), Error> {
-        let Backend::Tract {
-            network,
-            input: Input::Tokens { values, tokens, shape, table },
-            nodes,
-        } = &mut self.backend
-        else {
-            return Err(self.takes_other().into());
-        };
-        tokens.fill(*shape, &self.bytes[table.clone()], ids, values)?;
-        observe(Stage::Preprocess);
-        network.run_floats(values)?;
-        observe(Stage::Nodes(0..*nodes));
-        shorten(network, &mut self.unit);
+        match &mut self.backend {
+            Backend::Engine {
+                plan,
+                team,
+                panels,
+                arena,
+                weights,
+                feed: Feed::Tokens { tokens, shape, table },
+            } => {
+                let input = bytemuck::cast_slice_mut(&mut arena[plan.input().range()]);
+                tokens.fill(*shape, &self.bytes[table.clone()], ids, input)?;
+                observe(Stage::Preprocess);
+                let weights = &self.bytes[weights.clone()];
+                let packed = panels.of(&self.bytes);
+                let watch = |steps: &[Step]| observe(stage(steps, 0));
+                match team {
+                    Some(team) => team.run_with_observer(plan, weights, packed, arena, watch)?,
+                    None => plan.run_with_observer(weights, packed, arena, watch)?,
+                }
+                let output = plan.output();
+                if output.width > 1 {
+                    shorten(bytemuck::cast_slice(&arena[output.range()]), &mut self.unit);
+                }
+            }
+            #[cfg(feature = "tract")]
+            Backend::Tract {
+                network,
+                input: Input::Tokens { values, tokens, shape, table },
+                nodes,
+            } => {
+                tokens.fill(*shape, &self.bytes[table.clone()], ids, values)?;
+                observe(Stage::Preprocess);
+                network.run_floats(values)?;
+                observe(Stage::Nodes(0..*nodes));
+                shorten(network.floats(), &mut self.unit);
+            }
+            _ => return Err(self.takes_other().into()),
+        }
         Ok(())
-    }
-
-    /// Refuses text: without tract-core no package that takes it can be opened.
-    #[cfg(not(feature = "tract"))]
-    fn run_tokens(&mut self, _ids: &[u32], _watch: impl FnMut(Stage)) -> Result<(), Error> {
-        Err(self.takes_other().into())
     }
 
     /// Returns the max number of tokens of a text; `None` if the package takes images.
     #[must_use]
     pub fn token_limit(&self) -> Option<usize> {
-        #[cfg(feature = "tract")]
-        if let Backend::Tract { input: Input::Tokens { shape, .. }, .. } = &self.backend {
-            return Some(shape.w());
+        match &self.backend {
+            Backend::Engine { feed: Feed::Tokens { shape, .. }, .. } => Some(shape.w()),
+            #[cfg(feature = "tract")]
+            Backend::Tract { input: Input::Tokens { shape, .. }, .. } => Some(shape.w()),
+            _ => None,
         }
-        None
     }
 
     /// Returns the embedding of the last frame.
@@ -432,16 +465,16 @@ impl Extractor {
             return quantized(codes, quant);
         }
         match (&self.backend, self.element) {
-            (Backend::Engine { plan, arena, .. }, _) => {
+            (_, Element::Float) if self.unit_length => Embedding::Float(&self.unit),
+            (Backend::Engine { plan, arena, .. }, Element::Float) => {
+                Embedding::Float(bytemuck::cast_slice(&arena[plan.output().range()]))
+            }
+            (Backend::Engine { plan, arena, .. }, Element::Int8(_)) => {
                 quantized(&arena[plan.output().range()], plan.output().quant)
             }
             #[cfg(feature = "tract")]
             (Backend::Tract { network, .. }, Element::Int8(quant)) => {
                 quantized(network.codes(), quant)
-            }
-            #[cfg(feature = "tract")]
-            (Backend::Tract { .. }, Element::Float) if self.unit_length => {
-                Embedding::Float(&self.unit)
             }
             #[cfg(feature = "tract")]
             (Backend::Tract { network, .. }, Element::Float) => Embedding::Float(network.floats()),
@@ -464,11 +497,13 @@ impl Extractor {
     }
 }
 
+/// Refusal of a frame.
+const TEXT: ErrorKind = ErrorKind::OtherInput { takes: "the tokens of a text" };
+
 /// Scales floats to L2 norm 1 in `room`, if it is long enough.
-#[cfg(feature = "tract")]
-fn shorten(network: &offshoot_tract::Network, unit: &mut [f32]) {
+fn shorten(floats: &[f32], unit: &mut [f32]) {
     if !unit.is_empty() {
-        unit.copy_from_slice(network.floats());
+        unit.copy_from_slice(floats);
         Embedding::to_unit_length(unit);
     }
 }

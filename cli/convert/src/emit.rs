@@ -1,7 +1,10 @@
 //! Emission: from the converter's network to the package's graph, in float or in int8 as far as the
 //! engine goes.
 
+mod ordered;
 pub mod prepack;
+
+pub(crate) use ordered::is_linear;
 
 use offshoot_core::graph::{
     Affine, Binary, Clamp, Element, FloatOp, Int8Op, Op, Tensor, TensorId, Unary, Window,
@@ -49,6 +52,7 @@ pub fn float(model: &Model) -> Result<Emitted, EmitError> {
         means: Vec::new(),
         coded_means: Vec::new(),
         rounded: Default::default(),
+        ordered: None,
     };
     Emitter::new(model, scheme).run(|_, _, _, _| Ok(()))
 }
@@ -84,6 +88,12 @@ struct Emitter<'m> {
 
 type Written = Result<TensorId, EmitError>;
 
+/// Operation on floats, or the tensor of several that were written.
+enum Plain {
+    Op(FloatOp),
+    Written(TensorId),
+}
+
 impl<'m> Emitter<'m> {
     fn new(model: &'m Model, scheme: Scheme) -> Self {
         let element =
@@ -100,8 +110,11 @@ impl<'m> Emitter<'m> {
         mut observe: impl FnMut(&mut Scheme, LayerId, &GraphWriter, TensorId) -> Result<(), E>,
     ) -> Result<Emitted, E> {
         for (id, layer) in self.model.layers.iter().enumerate().skip(1) {
-            let tensor =
-                if self.scheme.in_codes[id] { self.int8(id, layer)? } else { self.float(layer)? };
+            let tensor = if self.scheme.in_codes[id] {
+                self.int8(id, layer)?
+            } else {
+                self.float(id, layer)?
+            };
             self.place(id, tensor);
             observe(&mut self.scheme, id, &self.writer, tensor)?;
         }
@@ -126,7 +139,7 @@ impl<'m> Emitter<'m> {
         let out = Tensor { shape: layer.shape, element: Element::Float };
         let tensor = self.writer.node(
             shorten(&layer.name),
-            Op::Float(FloatOp::Dequantize),
+            self.on_floats(FloatOp::Dequantize),
             &[codes],
             out,
         )?;
@@ -142,15 +155,44 @@ impl<'m> Emitter<'m> {
         let layer = &self.model.layers[id];
         let floats = self.floats[id].unwrap_or_default();
         let out = Tensor { shape: layer.shape, element: Element::Int8(self.scheme.quants[id]) };
-        let tensor =
-            self.writer.node(shorten(&layer.name), Op::Float(FloatOp::Quantize), &[floats], out)?;
+        let op = self.on_floats(FloatOp::Quantize);
+        let tensor = self.writer.node(shorten(&layer.name), op, &[floats], out)?;
         self.codes[id] = Some(tensor);
         Ok(tensor)
     }
 
-    fn float(&mut self, layer: &Layer) -> Written {
-        let inputs: Vec<TensorId> =
+    /// Returns an operation on floats, by who runs it.
+    fn on_floats(&self, op: FloatOp) -> Op {
+        if self.scheme.ordered.is_some() { Op::Ordered(op) } else { Op::Float(op) }
+    }
+
+    /// Writes a layer in float, with its limits.
+    fn float(&mut self, id: LayerId, layer: &Layer) -> Written {
+        let mut inputs: Vec<TensorId> =
             layer.inputs.iter().map(|&i| self.as_floats(i)).collect::<Result<_, _>>()?;
+        let own = match &self.scheme.ordered {
+            Some(kept) => {
+                let kept = kept.contains(&id);
+                self.ordered(layer, &mut inputs, kept)?
+            }
+            None => None,
+        };
+        let op = match own {
+            Some(op) => op,
+            None => match self.plain(layer, &inputs)? {
+                Plain::Op(op) => op,
+                Plain::Written(tensor) => return Ok(tensor),
+            },
+        };
+        let out = Tensor { shape: layer.shape, element: Element::Float };
+        let tensor = self.writer.node(shorten(&layer.name), self.on_floats(op), &inputs, out)?;
+        let Some((lo, hi)) = layer.clamp else { return Ok(tensor) };
+        let clamp = self.on_floats(FloatOp::Unary(Unary::Clamp { lo, hi }));
+        Ok(self.writer.node(shorten(&layer.name), clamp, &[tensor], out)?)
+    }
+
+    /// Returns the operation on floats of a layer, or its result if it takes several.
+    fn plain(&mut self, layer: &Layer, inputs: &[TensorId]) -> Result<Plain, EmitError> {
         let op = match &layer.op {
             LayerOp::Conv(conv) => FloatOp::Conv {
                 window: conv.window,
@@ -158,7 +200,9 @@ impl<'m> Emitter<'m> {
                 weights: self.writer.floats(&conv.weights)?,
                 bias: self.writer.floats(&conv.bias)?,
             },
-            LayerOp::Function(expr) => return self.formula(layer, expr, inputs[0]),
+            LayerOp::Function(expr) => {
+                return Ok(Plain::Written(self.formula(layer, expr, inputs[0])?));
+            }
             LayerOp::ChannelMean => {
                 let depth = self.model.layers[layer.inputs[0]].shape.c();
                 FloatOp::Conv {
@@ -189,11 +233,7 @@ impl<'m> Emitter<'m> {
                 unreachable!("folded or placed before")
             }
         };
-        let out = Tensor { shape: layer.shape, element: Element::Float };
-        let tensor = self.writer.node(shorten(&layer.name), Op::Float(op), &inputs, out)?;
-        let Some((lo, hi)) = layer.clamp else { return Ok(tensor) };
-        let clamp = Op::Float(FloatOp::Unary(Unary::Clamp { lo, hi }));
-        Ok(self.writer.node(shorten(&layer.name), clamp, &[tensor], out)?)
+        Ok(Plain::Op(op))
     }
 
     /// Writes a formula as one node per operation.
@@ -213,7 +253,7 @@ impl<'m> Emitter<'m> {
             }
         };
         let out = Tensor { shape: layer.shape, element: Element::Float };
-        Ok(self.writer.node(shorten(&layer.name), Op::Float(op), &inputs, out)?)
+        Ok(self.writer.node(shorten(&layer.name), self.on_floats(op), &inputs, out)?)
     }
 
     fn int8(&mut self, id: LayerId, layer: &Layer) -> Written {

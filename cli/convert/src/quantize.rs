@@ -18,6 +18,7 @@ pub mod adaptive_rounding;
 mod alternatives;
 mod bias_correction;
 pub mod channel_split;
+mod dynamic;
 pub mod equalize;
 pub mod evaluate;
 pub mod interval;
@@ -123,7 +124,11 @@ pub fn quantize(
     observer: &mut dyn Observer,
 ) -> Result<Quantized, QuantizerError> {
     observer.progress(Stage::Quantize, 0.0);
-    let mut quantizer = Quantizer::new(Calibration::new(model, floats, inputs), settings)?;
+    let data = Calibration::new(model, floats, inputs);
+    if dynamic::suits(model, settings) {
+        return dynamic::quantize(&data, settings);
+    }
+    let mut quantizer = Quantizer::new(data, settings)?;
     quantizer.split_channels()?;
     quantizer.correct_bias()?;
     quantizer.equalize(observer)?;

@@ -63,6 +63,9 @@ pub enum Precision {
     Float = 2,
     /// Int8 where the engine has the operation, floats elsewhere.
     Mixed = 3,
+    /// Linear layers in int8 with scales computed in the run, the rest in floats: the engine runs it
+    /// alone, with the same bits everywhere.
+    Dynamic = 4,
 }
 
 /// Properties of an extractor.
@@ -172,6 +175,7 @@ impl Opened {
             offshoot::Precision::Int8 => Precision::Int8,
             offshoot::Precision::Float => Precision::Float,
             offshoot::Precision::Mixed => Precision::Mixed,
+            offshoot::Precision::Dynamic => Precision::Dynamic,
         };
         let extent = Extent { form, dim: extractor.embedding_dim() };
         Self { extractor: Mutex::new(extractor), extent, precision }

@@ -189,10 +189,21 @@ impl<'a> Graph<'a> {
         })
     }
 
-    /// Returns true if every node runs in the int8 engine.
+    /// Returns true if every node is one on int8 values.
     #[must_use]
     pub fn is_int8(&self) -> bool {
         self.nodes().all(|(_, node)| matches!(node.op, Op::Int8(_)))
+    }
+
+    /// Returns true if the engine runs every node, some of them on floats.
+    #[must_use]
+    pub fn is_ordered(&self) -> bool {
+        let mut ordered = 0;
+        let all = self.nodes().all(|(_, node)| {
+            ordered += usize::from(matches!(node.op, Op::Ordered(_)));
+            !matches!(node.op, Op::Float(_))
+        });
+        all && ordered > 0
     }
 
     /// Returns the multiply-accumulate operations (MACs) of one run: convolutions and matrix
@@ -206,9 +217,12 @@ impl<'a> Graph<'a> {
     #[must_use]
     pub fn node_macs(&self, id: TensorId, node: &Node<'_>) -> u64 {
         let (window, groups) = match node.op {
-            Op::Float(FloatOp::MatMul { .. }) => (Window::POINT, 1),
+            Op::Float(op) | Op::Ordered(op) => match op {
+                FloatOp::MatMul { .. } | FloatOp::Linear { .. } => (Window::POINT, 1),
+                FloatOp::Conv { window, groups, .. } => (window, groups),
+                _ => return 0,
+            },
             Op::Int8(Int8Op::Conv { window, groups, .. }) => (window, groups),
-            Op::Float(FloatOp::Conv { window, groups, .. }) => (window, groups),
             _ => return 0,
         };
         let input = node.inputs.iter().next().map_or(0, |i| self.tensor(i).shape.c());

@@ -37,6 +37,7 @@ pub mod preprocess;
 pub mod quant;
 pub mod shape;
 pub mod signal;
+pub mod single;
 pub mod sound;
 pub mod spatial;
 pub mod statistics;

@@ -49,6 +49,9 @@ pub enum Precision {
     Float,
     /// Int8 where the engine has the operation, floats elsewhere.
     Mixed,
+    /// Linear layers in int8 with scales computed in the run, the rest in floats by single IEEE
+    /// operations in a fixed order: the engine runs it alone.
+    Dynamic,
 }
 
 impl Precision {
@@ -59,6 +62,7 @@ impl Precision {
             Self::Int8 => "int8",
             Self::Float => "f32",
             Self::Mixed => "mixed",
+            Self::Dynamic => "int8 dynamic",
         }
     }
 }
@@ -364,7 +368,7 @@ impl<'a> Package<'a> {
         self.sections.get(Section::Sensor)
     }
 
-    /// Returns the rows of the token table, little-endian floats; empty without a [`Text`].
+    /// Returns the rows of the token table, see [`Tokens::fill`]; empty without a [`Text`].
     #[must_use]
     pub fn token_table(&self) -> &'a [u8] {
         if self.text.is_some() { self.manifest.input_table.of(self.graph.weights()) } else { &[] }
@@ -417,9 +421,9 @@ impl<'a> Package<'a> {
     fn check_text(&self, text: &Text<'_>) -> Result<(), PackageError> {
         let input = self.graph.tensor(Graph::INPUT);
         let Tokens { vocabulary, pad, .. } = text.tokens;
-        let need = Tokens::width(input.shape).map(|width| 4 * u64::from(vocabulary) * width as u64);
-        let fits = need == Some(self.token_table().len() as u64)
-            && need == Some(self.manifest.input_table.len.into())
+        let len = self.token_table().len() as u64;
+        let fits = Tokens::width(input.shape).is_some_and(|width| text.tokens.holds(len, width))
+            && len == u64::from(self.manifest.input_table.len)
             && input.element.quant().is_none()
             && pad < vocabulary
             && vocabulary <= Tokens::VOCABULARY
@@ -481,8 +485,9 @@ impl<'a> Package<'a> {
             .count();
         let fits = match stated {
             Precision::Int8 => self.graph.is_int8(),
-            Precision::Float => codes == 0,
-            Precision::Mixed => codes > 0 && !self.graph.is_int8(),
+            Precision::Float => codes == 0 && !self.graph.is_ordered(),
+            Precision::Mixed => codes > 0 && !self.graph.is_int8() && !self.graph.is_ordered(),
+            Precision::Dynamic => self.graph.is_ordered(),
         };
         if fits { Ok(()) } else { Err(PackageError::Precision(stated)) }
     }

@@ -99,7 +99,8 @@ impl Tokens {
 
     /// Fills the network's input: positions in a row, channels innermost.
     ///
-    /// `table` has `vocabulary` rows of little-endian floats.
+    /// `table` has `vocabulary` rows: of little-endian floats, or of a float, the step, and an int8
+    /// value for each value of the row.
     ///
     /// # Errors
     /// [`TokensError`] for no or too many tokens, an id beyond the table, or another length of
@@ -112,7 +113,7 @@ impl Tokens {
         out: &mut [f32],
     ) -> Result<(), TokensError> {
         let width = Self::width(shape).ok_or(TokensError::Length)?;
-        let fits = table.len() as u64 == 4 * u64::from(self.vocabulary) * width as u64;
+        let fits = self.holds(table.len() as u64, width);
         if !fits || out.len() != shape.elements() || self.pad >= self.vocabulary {
             return Err(TokensError::Length);
         }
@@ -129,12 +130,23 @@ impl Tokens {
             let here = at < ids.len();
             let weight = if here { self.pooling.weight(at, ids.len()) } else { 0.0 };
             marks.copy_from_slice(&[f32::from(here), weight]);
-            let bytes = &table[4 * width * id as usize..][..4 * width];
-            for (value, bytes) in row.iter_mut().zip(bytes.as_chunks::<4>().0) {
-                *value = f32::from_le_bytes(*bytes);
+            let stride = table.len() / self.vocabulary as usize;
+            let bytes = table[stride * id as usize..][..stride].as_chunks::<4>().0;
+            if stride == 4 * width {
+                row.iter_mut().zip(bytes).for_each(|(v, bytes)| *v = f32::from_le_bytes(*bytes));
+            } else {
+                let step = f32::from_le_bytes(bytes[0]);
+                let codes = &table[stride * id as usize + 4..];
+                row.iter_mut().zip(codes).for_each(|(v, &c)| *v = step * f32::from(c as i8));
             }
         }
         Ok(())
+    }
+
+    /// Returns true if a table of `bytes` has all rows, of floats or of int8 values with a step.
+    pub(crate) fn holds(&self, bytes: u64, width: usize) -> bool {
+        let rows = u64::from(self.vocabulary);
+        [4 * width as u64, 4 + width as u64].iter().any(|row| rows * row == bytes)
     }
 }
 
@@ -162,6 +174,21 @@ mod tests {
             tokens.fill(shape, &table(5, 2), &[4, 0], &mut out).unwrap();
             assert_eq!([out[1], out[5], out[9]], weights);
         }
+    }
+
+    #[test]
+    fn rows_of_codes_have_a_step_each() {
+        let shape = Shape::new(1, 2, 5).unwrap();
+        let mut table = Vec::new();
+        for (step, codes) in [(0.5f32, [1i8, -2, 127]), (2.0, [0, -128, 3])] {
+            table.extend(step.to_le_bytes());
+            table.extend(codes.map(|code| code as u8));
+        }
+        let tokens = Tokens { vocabulary: 2, pad: 0, pooling: Pooling::First };
+        let mut out = [f32::NAN; 10];
+        tokens.fill(shape, &table, &[1], &mut out).unwrap();
+        assert_eq!(out, [1.0, 1.0, 0.0, -256.0, 6.0, 0.0, 0.0, 0.5, -1.0, 63.5]);
+        assert_eq!(tokens.fill(shape, &table[1..], &[1], &mut out), Err(TokensError::Length));
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! Dispatches each step to a kernel of the plan's instruction set or to portable code.
 
 use offshoot_core::Shape;
-use offshoot_core::graph::{Blob, Int8Op, Op, Window};
+use offshoot_core::graph::{Blob, FloatOp, Int8Op, Op, Window};
 
 use crate::isa::{Isa, Kind};
-use crate::kernels::drive;
+use crate::kernels::drive::{self, dynamic};
 use crate::kernels::job::{self, Kernel};
 use crate::kernels::run::{self, Memory, Run, Share};
 use crate::pack::{Constants, Layout};
@@ -69,12 +69,17 @@ pub(crate) enum Work {
     Taps {
         window: Window,
     },
+    /// Layer whose rows are quantized in the run.
+    Linear,
     /// Portable code, or a job without scratch.
     Other,
 }
 
 impl Work {
     pub fn of(isa: Isa, op: &Op, input: Shape, output: Shape) -> Self {
+        if let Op::Ordered(FloatOp::Linear { .. }) = op {
+            return Self::Linear;
+        }
         let Op::Int8(op) = op else { return Self::Other };
         let Int8Op::Conv { window, groups, .. } = *op else { return Self::Other };
         match op.is_depthwise(input.c(), output.c()) {
@@ -93,6 +98,9 @@ impl Work {
                 by_isa!(isa, kernel => conv_scratch(kernel, &window, groups, input, pixels, room), 0)
             }
             Self::Taps { .. } => drive::depthwise_scratch(input.c()),
+            Self::Linear => {
+                by_isa!(isa, kernel => linear_scratch(kernel, input.c(), pixels), input.c())
+            }
             Self::Other => 0,
         }
     }
@@ -107,6 +115,10 @@ fn conv_scratch<K: Kernel>(
     room: usize,
 ) -> usize {
     drive::conv_scratch::<K>(window, groups, input, pixels, room)
+}
+
+fn linear_scratch<K: Kernel>(_: K, depth: usize, pixels: usize) -> usize {
+    if K::TARGET.sums { dynamic::scratch::<K>(depth, pixels) } else { depth }
 }
 
 /// Constants of a convolution that a kernel computes, with the layout that it reads.
@@ -142,6 +154,15 @@ fn packing(target: &Target, step: &Step) -> Option<Packing> {
                 blobs,
             })
         }
+        // What would be bias and mantissas is applied to the accumulators.
+        StepOp::Ordered(FloatOp::Linear { weights, .. }) if target.sums => Some(Packing {
+            layout: target.rows,
+            window: Window::POINT,
+            groups: 1,
+            depth: step.a.shape.c(),
+            depthwise: false,
+            blobs: [weights, Blob::default(), Blob::default()],
+        }),
         _ => None,
     }
 }
@@ -218,6 +239,6 @@ pub(crate) fn run(isa: Isa, steps: &[Step], memory: Memory<'_>, share: Share) {
     by_isa!(
         isa,
         kernel => Run { kernel, memory, share }.steps(steps),
-        run::portable(&steps[0], memory, share.part, job::look_up)
+        run::portable(&steps[0], memory, share, job::look_up)
     );
 }

@@ -8,7 +8,7 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum PlanError {
     /// Node in float, which only tract-core can run.
-    #[error("node {node} is not an int8 operation")]
+    #[error("node {node} is not an operation of the engine")]
     Float {
         /// Index of the node.
         node: usize,

@@ -1,5 +1,6 @@
 //! Feature extraction without an allocator: a package in flash, memory of the caller's.
 
+use offshoot_core::graph::Op;
 use offshoot_core::package::{PackageError, Packed};
 use offshoot_core::signal::SignalError;
 use offshoot_core::{Embedding, Frame, Package, Signal};
@@ -120,6 +121,11 @@ impl<'a> Extractor<'a> {
     ) -> Result<Self, OpenError> {
         let package = Package::open(package)?;
         let nodes = package.graph().node_count();
+        // Frames become int8 values here, and embeddings are made of such.
+        let ordered = package.graph().nodes().position(|(_, n)| matches!(n.op, Op::Ordered(_)));
+        if let Some(node) = ordered {
+            return Err(PlanError::Float { node }.into());
+        }
         let steps = Plan::<&mut [Step]>::steps_needed(package.graph(), 0..nodes)?;
         // Slots are one more than two for a node.
         let need = steps.max(nodes + 1);

@@ -3,16 +3,18 @@
 use core::ops::Range;
 
 use offshoot_core::Shape;
-use offshoot_core::graph::Window;
+use offshoot_core::graph::{FloatOp, Window};
 
 use crate::pack::word;
-use crate::plan::step::{Step, StepOp};
+use crate::plan::step::{Step, StepOp, Value};
+use ordered::{Bytes, values, values_mut};
 
 mod add;
 mod conv;
 mod depthwise;
 mod moves;
 mod multiply;
+pub(crate) mod ordered;
 mod pool;
 mod small;
 mod table;
@@ -35,9 +37,11 @@ pub(crate) trait Codes {
 pub(crate) enum Division {
     /// Not divisible: one thread runs the step.
     Whole,
-    /// Single int8 values, read and written through [`Codes`].
+    /// Single values, read and written through [`Codes`].
     Codes,
-    /// Groups of n int8 values, of a result that shares no byte with its operand.
+    /// Pixels of a linear layer, which needs scratch.
+    Linear,
+    /// Groups of n bytes, of a result that shares no byte with its operands.
     Groups(usize),
 }
 
@@ -47,6 +51,17 @@ pub(crate) fn division(step: &Step) -> Division {
         StepOp::Add { .. } | StepOp::Table { .. } | StepOp::Multiply { .. } => Division::Codes,
         StepOp::AveragePool { .. } | StepOp::MaxPool { .. } => Division::Groups(1),
         StepOp::Map { .. } => Division::Groups(step.out.shape.c()),
+        StepOp::Place { .. } => Division::Groups(step.out.shape.c() * step.out.width),
+        StepOp::Ordered(op) => match op {
+            FloatOp::Linear { .. } => Division::Linear,
+            FloatOp::Unary(_) | FloatOp::Binary(_) | FloatOp::Constant { .. } => Division::Codes,
+            FloatOp::Flatten
+            | FloatOp::Pad { .. }
+            | FloatOp::Permute(_)
+            | FloatOp::Slice(_)
+            | FloatOp::Upsample { .. } => Division::Whole,
+            _ => Division::Groups(step.out.shape.c() * step.out.width),
+        },
         _ => Division::Whole,
     }
 }
@@ -61,7 +76,7 @@ pub(crate) fn codes(step: &Step, weights: &[u8], range: Range<usize>, codes: &mu
         StepOp::Multiply { multiplier, clamp } => {
             multiply::multiply(codes, values, multiplier, clamp, range)
         }
-        _ => {}
+        _ => ordered::codes(step, weights, range, codes),
     }
 }
 
@@ -69,7 +84,8 @@ pub(crate) fn codes(step: &Step, weights: &[u8], range: Range<usize>, codes: &mu
 #[inline(always)] // as above
 pub(crate) fn groups(
     step: &Step,
-    x: &[i8],
+    weights: &[u8],
+    [x, z]: [&[i8]; 2],
     range: Range<usize>,
     y: &mut [i8],
     look_up: impl Fn(&[i8; 256], &mut [i8]),
@@ -95,7 +111,7 @@ pub(crate) fn groups(
             let x = &x[from..pixels.end * c];
             moves::map(&moves::rescaled(affine, clamp), at, c, x, out.shape.c(), y, look_up);
         }
-        _ => {}
+        _ => ordered::groups(step, weights, [x, z], range, y),
     }
 }
 
@@ -120,11 +136,26 @@ pub(crate) fn whole(step: &Step, weights: &[u8], x: &[i8], y: &mut [i8]) {
                 Requant { bias: bias.of(weights), mantissas: mantissas.of(weights), shift, clamp };
             depthwise::depthwise(&window, w.codes(weights), &requant, a, x, out, y);
         }
-        StepOp::Pad { top, left } => moves::pad(top, left, a, x, out, y),
+        StepOp::Pad { top, left } => moves::pad([top, left], out.quant.zero_point, a, x, out, y),
         StepOp::Flatten => moves::flatten(a, x, y),
         StepOp::Permute(permutation) => moves::permute(&permutation, x, y),
         StepOp::Slice(slice) => moves::slice(slice, a, x, out, y),
         StepOp::Upsample { factor } => moves::upsample(factor, a, x, y),
+        StepOp::Ordered(op) => whole_floats(op, [a, out], values(x), values_mut(y)),
+        _ => {}
+    }
+}
+
+/// Runs an operation that moves floats.
+fn whole_floats(op: FloatOp, [a, out]: [&Value; 2], x: &[Bytes], y: &mut [Bytes]) {
+    match op {
+        FloatOp::Pad { pad: [top, left, ..] } => {
+            moves::pad([top.into(), left.into()], Bytes::default(), a, x, out, y);
+        }
+        FloatOp::Flatten => moves::flatten(a, x, y),
+        FloatOp::Permute(permutation) => moves::permute(&permutation, x, y),
+        FloatOp::Slice(slice) => moves::slice(slice, a, x, out, y),
+        FloatOp::Upsample { factor } => moves::upsample(factor, a, x, y),
         _ => {}
     }
 }

@@ -219,8 +219,9 @@ impl<F> Constants<'_, F> {
             return (0, 0);
         }
         let index = self.first + channel;
-        let bias = word(self.bias, index).wrapping_sub(less);
-        (bias, word(self.mantissas, index))
+        // A layer that is not requantized has neither.
+        let own = |list: &[u8]| if list.is_empty() { 0 } else { word(list, index) };
+        (own(self.bias).wrapping_sub(less), own(self.mantissas))
     }
 }
 

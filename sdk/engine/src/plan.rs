@@ -11,9 +11,9 @@ pub(crate) mod steps;
 use core::num::NonZeroU8;
 use core::ops::Range;
 
-use offshoot_core::Multiplier;
-use offshoot_core::graph::{Affine, Clamp, Graph, Int8Op, Node, Op, TensorId};
-use placement::place;
+use offshoot_core::graph::{Affine, Clamp, Element, FloatOp, Graph, Int8Op, Node, Op, TensorId};
+use offshoot_core::{Multiplier, Quant, Scale};
+use placement::{is_reshape, place};
 use slots::Slot;
 use step::{Span, Step, StepOp, Value, together};
 use steps::Steps;
@@ -23,6 +23,7 @@ use crate::error::{PlanError, RunError};
 use crate::isa::Isa;
 use crate::kernels::arena::Arena;
 use crate::kernels::run::{Memory, Part, Share};
+use crate::ops;
 use crate::target::Target;
 
 /// Instruction set, threads and row fusion of a plan.
@@ -70,13 +71,13 @@ pub struct Plan<S> {
 }
 
 impl<S: Steps> Plan<S> {
-    /// Plans a whole graph of int8 operations.
+    /// Plans a whole graph of operations that the engine runs.
     ///
     /// `slots` is scratch of [`slots_needed`](Self::slots_needed) elements; `steps` becomes part of
     /// the plan and has [`steps_needed`](Self::steps_needed) elements.
     ///
     /// # Errors
-    /// The graph has a float node, or `slots` or `steps` is too short.
+    /// The graph has a node for tract-core, or `slots` or `steps` is too short.
     pub fn new(
         graph: &Graph<'_>,
         config: impl Into<Config>,
@@ -97,7 +98,7 @@ impl<S: Steps> Plan<S> {
     /// Those of [`Plan::new`]; nodes outside the graph; a tensor that a node reads but that is
     /// neither computed in the segment nor one of its inputs; an input that is computed in the
     /// segment; an output that is neither computed in it nor one of its inputs; an input or output
-    /// in float.
+    /// in float, unless the engine runs the whole graph.
     ///
     /// # Panics
     /// If the segment has no input or no output.
@@ -148,14 +149,16 @@ impl<S: Steps> Plan<S> {
     /// Returns the number of steps that the nodes of `range` become.
     ///
     /// # Errors
-    /// [`PlanError::Float`]: the range has a float node, or an operation unknown to this version.
+    /// [`PlanError::Float`]: the range has a node for tract-core, or an operation unknown to this
+    /// version.
     pub fn steps_needed(graph: &Graph<'_>, range: Range<usize>) -> Result<usize, PlanError> {
         let mut steps = 0;
         for (id, node) in graph.nodes().skip(range.start).take(range.len()) {
             steps += match node.op {
-                Op::Int8(Int8Op::Concat { .. }) => node.inputs.len(),
-                Op::Int8(Int8Op::Reshape) => 0,
+                Op::Int8(Int8Op::Concat { .. }) | Op::Ordered(FloatOp::Concat) => node.inputs.len(),
+                op if is_reshape(&op) => 0,
                 Op::Int8(op) if is_known(&op) => 1,
+                Op::Ordered(op) if ops::ordered::is_known(&op) => 1,
                 _ => return Err(PlanError::Float { node: usize::from(id) - 1 }),
             };
         }
@@ -374,12 +377,12 @@ fn check_ends(graph: &Graph<'_>, segment: &Segment<'_>) -> Result<(), PlanError>
         return Err(PlanError::Range { start, end, nodes });
     }
     for &tensor in segment.inputs {
-        if segment.makes(tensor) || !is_int8(graph, tensor) {
+        if segment.makes(tensor) || !is_end(graph, tensor) {
             return Err(PlanError::Input { tensor });
         }
     }
     for &tensor in segment.outputs {
-        if !segment.has(tensor) || !is_int8(graph, tensor) {
+        if !segment.has(tensor) || !is_end(graph, tensor) {
             return Err(PlanError::Output { tensor });
         }
     }
@@ -391,9 +394,18 @@ fn check_ends(graph: &Graph<'_>, segment: &Segment<'_>) -> Result<(), PlanError>
     Ok(())
 }
 
-/// Returns true if the graph has the tensor, and it is quantized.
-fn is_int8(graph: &Graph<'_>, id: TensorId) -> bool {
-    usize::from(id) < graph.tensor_count() && graph.tensor(id).element.quant().is_some()
+/// Returns true if the graph has the tensor, and it is quantized or in a graph of the engine alone.
+fn is_end(graph: &Graph<'_>, id: TensorId) -> bool {
+    let exists = usize::from(id) < graph.tensor_count();
+    exists && (graph.tensor(id).element.quant().is_some() || graph.is_ordered())
+}
+
+/// Returns the bytes of a value.
+fn width(element: Element) -> usize {
+    match element {
+        Element::Int8(_) => 1,
+        Element::Float => size_of::<f32>(),
+    }
 }
 
 /// Returns the last step whose result begins where `value` does.
@@ -408,9 +420,9 @@ fn are_apart(one: &Range<usize>, other: &Range<usize>) -> bool {
 
 fn value(graph: &Graph<'_>, slots: &[Slot], id: TensorId) -> Value {
     let tensor = graph.tensor(id);
-    let quant =
-        tensor.element.quant().expect("the graph was checked: int8 operations touch codes only");
-    Value { offset: slots[usize::from(id)].offset, shape: tensor.shape, quant }
+    let quant = tensor.element.quant().unwrap_or(Quant { scale: Scale::ONE, zero_point: 0 });
+    let offset = slots[usize::from(id)].offset;
+    Value { offset, shape: tensor.shape, quant, width: width(tensor.element) }
 }
 
 /// Returns the place of a step's panels after those that end at `end`, and advances `end`.
@@ -431,8 +443,15 @@ fn lower<'s>(
     let mut inputs = node.inputs.iter().map(|i| value(graph, slots, i));
     let out = value(graph, slots, id);
     let step = Step { out, node: id - 1, ..Step::EMPTY };
-    let Op::Int8(op) = node.op else { return };
-    if let Int8Op::Concat { affines } = op {
+    if let Op::Ordered(FloatOp::Concat) = node.op {
+        let mut at = 0;
+        for (a, free) in inputs.zip(free) {
+            *free = Step { op: StepOp::Place { at }, a, b: a, ..step };
+            at += a.shape.c();
+        }
+        return;
+    }
+    if let Op::Int8(Int8Op::Concat { affines }) = node.op {
         let records = affines.of(graph.weights()).chunks_exact(Affine::RECORD);
         let mut at = 0;
         let operands = inputs.zip(records.filter_map(Affine::from_record));
@@ -443,7 +462,12 @@ fn lower<'s>(
         return;
     }
     let Some(a) = inputs.next() else { return };
-    let Some(op) = simple(&op, a, out) else { return };
+    let op = match node.op {
+        Op::Int8(op) => simple(&op, a, out),
+        Op::Ordered(op) => Some(StepOp::Ordered(op)).filter(|_| op != FloatOp::Reshape),
+        Op::Float(_) => None,
+    };
+    let Some(op) = op else { return };
     if let Some(free) = free.next() {
         *free = Step { op, a, b: inputs.next().unwrap_or(a), ..step };
     }

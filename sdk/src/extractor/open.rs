@@ -14,7 +14,7 @@ use crate::{Error, ErrorKind, Options};
 
 #[cfg(feature = "tract")]
 use super::Input;
-use super::{Backend, Bytes, Clip, Extractor, Front, Panels};
+use super::{Backend, Bytes, Clip, Extractor, Feed, Front, Panels};
 
 /// Name of a package, for who named a folder.
 const PACKAGE: &str = "a file that ends with .offshoot";
@@ -131,7 +131,7 @@ impl Extractor {
         }
         let graph = package.graph();
         let backend = match package.manifest().precision {
-            Precision::Int8 => engine(&bytes, &package, options)?,
+            Precision::Int8 | Precision::Dynamic => engine(&bytes, &package, options)?,
             precision => tract(&bytes, &package, precision, options)?,
         };
         let element = graph.tensor(graph.output()).element;
@@ -181,9 +181,16 @@ fn engine(bytes: &[u8], package: &Package<'_>, options: &Options) -> Result<Back
         }
     };
     let weights = place(graph.weights());
-    let table = package.input_table().to_vec();
+    let shape = plan.input().shape;
+    let feed = match (graph.tensor(Graph::INPUT).element, package.text()) {
+        (Element::Float, Some(text)) => {
+            Feed::Tokens { tokens: text.tokens, shape, table: place(package.token_table()) }
+        }
+        (Element::Float, None) => Feed::Floats,
+        (Element::Int8(_), _) => Feed::Codes(package.input_table().to_vec()),
+    };
     let team = team(options).map_err(ErrorKind::Threads)?;
-    Ok(Backend::Engine { plan, team, panels, arena, weights, table })
+    Ok(Backend::Engine { plan, team, panels, arena, weights, feed })
 }
 
 /// Threads that run a plan together; one thread that may go where it likes needs no team.

@@ -65,7 +65,6 @@ impl Front {
     }
 
     /// Fills the input of a float network.
-    #[cfg(feature = "tract")]
     pub(super) fn floats_into(
         &self,
         bytes: &[u8],

@@ -311,7 +311,7 @@ fn a_network_the_engine_knows_in_part() {
     let graph = writer.graph(output).unwrap();
     assert_eq!(
         Plan::<Vec<Step>>::steps_needed(&graph, 0..graph.node_count()).unwrap_err().to_string(),
-        "node 2 is not an int8 operation"
+        "node 2 is not an operation of the engine"
     );
     let mut network = Network::new(&graph).unwrap();
     assert_eq!(network.segments(), 2);

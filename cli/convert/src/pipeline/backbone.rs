@@ -3,7 +3,8 @@
 use offshoot::Extractor;
 use offshoot_core::graph::{Blob, Element, TensorId};
 use offshoot_core::package::{
-    Extras, FloatBytes, Golden, GoldenInput, GraphWriter, Manifest, PackageId, SampleBytes,
+    Extras, FloatBytes, Golden, GoldenInput, GraphWriter, Manifest, PackageId, Precision,
+    SampleBytes, TokenIds, WriteError,
     TokenIds, WriteError,
 };
 use offshoot_core::preprocess::Preprocess;
@@ -50,8 +51,13 @@ pub(super) trait Backbone {
     /// Returns the preprocessing in the package.
     fn preprocess(&self) -> Preprocess;
 
-    /// Appends the table of inputs, for a graph with this kind of input.
-    fn input_table(&self, writer: &mut GraphWriter, input: Element) -> Result<Blob, WriteError>;
+    /// Appends the table of inputs, for a graph of this precision with this kind of input.
+    fn input_table(
+        &self,
+        writer: &mut GraphWriter,
+        precision: Precision,
+        input: Element,
+    ) -> Result<Blob, WriteError>;
 
     /// Returns the digest that binds heads to the network.
     fn id(&self, writer: &GraphWriter, output: TensorId) -> PackageId;

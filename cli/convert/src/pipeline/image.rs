@@ -4,7 +4,8 @@ use offshoot::{Extractor, Image};
 use offshoot_core::Frame;
 use offshoot_core::graph::{Blob, Element, TensorId};
 use offshoot_core::package::{
-    Extras, Golden, GraphWriter, Manifest, PackageId, SampleBytes, WriteError, write_cells_package,
+    Extras, Golden, GraphWriter, Manifest, PackageId, Precision, SampleBytes, WriteError,
+    write_cells_package,
     write_package, write_sound_package,
 };
 use offshoot_core::preprocess::{Channels, Preprocess, Resize};
@@ -206,7 +207,12 @@ impl Backbone for ImageBackbone<'_> {
         self.chosen.preprocess
     }
 
-    fn input_table(&self, writer: &mut GraphWriter, input: Element) -> Result<Blob, WriteError> {
+    fn input_table(
+        &self,
+        writer: &mut GraphWriter,
+        _: Precision,
+        input: Element,
+    ) -> Result<Blob, WriteError> {
         match input {
             Element::Int8(_) => writer.codes(&scheme::input_table(&self.chosen.preprocess)),
             Element::Float => Ok(Blob::default()),

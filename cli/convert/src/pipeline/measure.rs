@@ -1,7 +1,7 @@
 //! Measurements of a converted package, for its report.
 
 use offshoot::Extractor;
-use offshoot_core::graph::{Graph, Op};
+use offshoot_core::graph::{FloatOp, Graph, Op};
 use offshoot_engine::{Isa, Plan, Slot};
 
 use super::ConvertError;
@@ -206,7 +206,9 @@ fn layer(quantized: &Quantized, graph: &Graph<'_>, id: usize, loss: &Loss) -> La
     let statistics = &quantized.statistics[id];
     let tensor = quantized.emitted.tensors[id];
     let node = graph.nodes().find(|(at, _)| Some(*at) == tensor);
-    let in_codes = node.as_ref().is_some_and(|(_, node)| matches!(node.op, Op::Int8(_)));
+    let in_codes = node.as_ref().is_some_and(|(_, node)| {
+        matches!(node.op, Op::Int8(_) | Op::Ordered(FloatOp::Linear { .. }))
+    });
     let covered = tensor.and_then(|t| graph.tensor(t).element.quant());
     LayerReport {
         name: own.name.clone(),

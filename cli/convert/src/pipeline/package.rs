@@ -25,7 +25,7 @@ pub(super) fn package(
     let tensors = graph.tensor_count() as u16;
     let precision = precision_of(&graph);
     let input = graph.tensor(Graph::INPUT).element;
-    let input_table = backbone.input_table(&mut writer, input)?;
+    let input_table = backbone.input_table(&mut writer, precision, input)?;
     let name = emit::shorten(&source.file_name()).to_string();
     let mut manifest = Manifest {
         source: &name,
@@ -60,8 +60,11 @@ fn everywhere(draft: Vec<u8>) -> Result<Extractor, offshoot::Error> {
 /// # Errors
 /// The embedding depends on the float rounding of the processor.
 fn steady(package: Vec<u8>, path: &Path) -> Result<Vec<u8>, ConvertError> {
-    let int8 = Package::open(&package).is_ok_and(|p| p.manifest().precision == Precision::Int8);
-    if int8 || Extractor::from_bytes(package.clone())?.verify()?.is_ok() {
+    let exact =
+        |p: Package<'_>| matches!(p.manifest().precision, Precision::Int8 | Precision::Dynamic);
+    if Package::open(&package).is_ok_and(exact)
+        || Extractor::from_bytes(package.clone())?.verify()?.is_ok()
+    {
         return Ok(package);
     }
     Err(ConvertError::Unsteady { path: path.to_path_buf() })
@@ -72,6 +75,7 @@ fn precision_of(graph: &Graph<'_>) -> Precision {
         .filter(|&i| graph.tensor(i as u16).element.quant().is_some())
         .count();
     match codes {
+        _ if graph.is_ordered() => Precision::Dynamic,
         0 => Precision::Float,
         _ if graph.is_int8() => Precision::Int8,
         _ => Precision::Mixed,

@@ -3,7 +3,7 @@
 use offshoot::Extractor;
 use offshoot_core::graph::{Blob, Element, TensorId};
 use offshoot_core::package::{
-    Extras, Golden, GraphWriter, Manifest, PackageId, Text, TokenIds, WriteError,
+    Extras, Golden, GraphWriter, Manifest, PackageId, Precision, Text, TokenIds, WriteError,
     write_text_package,
 };
 use offshoot_core::preprocess::Preprocess;
@@ -19,6 +19,7 @@ use crate::calibrate::tokenizer::Tokenizer;
 use crate::import::{Cut, ImportedText, Source};
 use crate::ir::{Model, fold};
 use crate::preprocess::preset::PreprocessOverrides;
+use crate::quantize::scheme;
 use crate::report::Report;
 
 /// Imported language model with its calibration set.
@@ -77,6 +78,18 @@ impl<'a> TextBackbone<'a> {
     }
 }
 
+/// Returns the rows of a table in int8, each behind its step.
+fn coded_rows(values: &[f32], width: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(values.len() / width * (width + 4));
+    for row in values.chunks_exact(width) {
+        let step = scheme::weight_step(row) as f32;
+        bytes.extend(step.to_le_bytes());
+        let scale = if step > 0.0 { step.into() } else { 1.0 };
+        bytes.extend(scheme::weight_codes(row, scale).map(|code| code as u8));
+    }
+    bytes
+}
+
 /// Imports a model with the parts that the options ask for.
 fn import(
     source: &Source,
@@ -130,8 +143,19 @@ impl Backbone for TextBackbone<'_> {
         Preprocess::NONE
     }
 
-    fn input_table(&self, writer: &mut GraphWriter, _: Element) -> Result<Blob, WriteError> {
-        writer.floats(&self.imported.table.values)
+    fn input_table(
+        &self,
+        writer: &mut GraphWriter,
+        precision: Precision,
+        _: Element,
+    ) -> Result<Blob, WriteError> {
+        let values = &self.imported.table.values;
+        match precision {
+            Precision::Dynamic => {
+                writer.blob(&coded_rows(values, values.len() / self.tokens.vocabulary as usize))
+            }
+            _ => writer.floats(values),
+        }
     }
 
     fn id(&self, writer: &GraphWriter, output: TensorId) -> PackageId {

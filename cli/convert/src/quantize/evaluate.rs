@@ -47,7 +47,7 @@ impl<'g> Evaluator<'g> {
         preprocess: Option<&Preprocess>,
         observed: &[TensorId],
     ) -> Result<Self, TractError> {
-        let machine = if graph.is_int8() {
+        let machine = if graph.is_int8() || graph.is_ordered() {
             let output = [graph.output()];
             let kept = if observed.is_empty() { &output } else { observed };
             let all = 0..graph.node_count();
@@ -73,8 +73,11 @@ impl<'g> Evaluator<'g> {
     pub fn run(&mut self, input: &Input<'_>) -> Result<(), CalibrateError> {
         match &mut self.machine {
             Machine::Engine { plan, packed, arena, .. } => {
-                let value = plan.input();
-                input.codes_into(&self.table, value.quant, &mut arena[value.range()]);
+                let place = plan.input();
+                match place.width {
+                    1 => input.codes_into(&self.table, place.quant, &mut arena[place.range()]),
+                    _ => input.floats_into(bytemuck::cast_slice_mut(&mut arena[place.range()]))?,
+                }
                 plan.run(self.graph.weights(), packed, arena).map_err(TractError::from)?;
             }
             Machine::Tract { network, codes, floats, observed } => {
@@ -106,10 +109,20 @@ impl<'g> Evaluator<'g> {
             (Machine::Tract { network, .. }, Element::Int8(quant)) => {
                 reals(network.codes(), quant).collect()
             }
+            (Machine::Engine { .. }, Element::Float) => {
+                self.floats(output).map_or(Vec::new(), <[f32]>::to_vec)
+            }
             _ => self
                 .codes(output)
                 .map_or(Vec::new(), |(codes, quant)| reals(codes, quant).collect()),
         }
+    }
+
+    /// Returns an observed tensor's floats after a run, if the engine computes them.
+    pub fn floats(&self, tensor: TensorId) -> Option<&[f32]> {
+        let Machine::Engine { slots, arena, .. } = &self.machine else { return None };
+        let value = Plan::<Vec<Step>>::value(&self.graph, slots, tensor)?;
+        (value.width > 1).then(|| bytemuck::cast_slice(&arena[value.range()]))
     }
 
     /// Returns an observed tensor's int8 values after a run.
@@ -117,6 +130,7 @@ impl<'g> Evaluator<'g> {
         match &self.machine {
             Machine::Engine { slots, arena, .. } => {
                 let value = Plan::<Vec<Step>>::value(&self.graph, slots, tensor)?;
+                self.graph.tensor(tensor).element.quant()?;
                 Some((&arena[value.range()], value.quant))
             }
             Machine::Tract { observed, .. } => {

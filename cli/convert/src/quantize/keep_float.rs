@@ -46,7 +46,7 @@ const WORTH: f64 = 1.0;
 const RANKED: usize = 8;
 
 /// Returns the layers of these names.
-fn named(model: &Model, names: &[String]) -> Result<Vec<LayerId>, QuantizerError> {
+pub(super) fn named(model: &Model, names: &[String]) -> Result<Vec<LayerId>, QuantizerError> {
     names.iter().map(|name| find(model, name)).collect()
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use offshoot_core::Quant;
-use offshoot_core::graph::{Graph, Int8Op, Op, TensorId};
+use offshoot_core::graph::{FloatOp, Graph, Int8Op, Op, TensorId};
 use offshoot_core::preprocess::Preprocess;
 use offshoot_engine::{Buffer, Isa, Plan, Slot, Step};
 use offshoot_tract::TractError;
@@ -133,6 +133,9 @@ impl LossShard<'_> {
             {
                 loss.together.see(subject.original(layer, codes, quant), values);
             }
+            if let Some(floats) = subject.tensors[layer].and_then(|tensor| whole.floats(tensor)) {
+                loss.together.see(floats.iter().copied(), values);
+            }
             singles.iter_mut().for_each(|single| single.take(subject, layer, values));
             let single = singles.iter_mut().find(|single| single.layer == layer);
             if let Some(single) = single.filter(|_| ran.is_ok()) {
@@ -212,9 +215,19 @@ fn singles(subject: &Subject<'_, '_>) -> Result<Vec<Single>, TractError> {
     for (tensor, node) in subject.graph.nodes() {
         let layer = subject.tensors.iter().position(|&t| t == Some(tensor));
         // A reshape has no step, and loses nothing.
-        let runs = matches!(node.op, Op::Int8(op) if !matches!(op, Int8Op::Reshape));
+        let runs = match node.op {
+            Op::Int8(op) => op != Int8Op::Reshape,
+            Op::Ordered(op) => matches!(op, FloatOp::Linear { .. }),
+            Op::Float(_) => false,
+        };
         let Some(layer) = layer.filter(|_| runs) else { continue };
         let inputs: Vec<TensorId> = node.inputs.iter().collect();
+        // Patches of a map are no layer of the network.
+        let sources = &subject.model.layers[layer].inputs;
+        let shapes = sources.iter().map(|&source| subject.model.layers[source].shape);
+        if !shapes.eq(inputs.iter().map(|&input| subject.graph.tensor(input).shape)) {
+            continue;
+        }
         let at = usize::from(tensor) - 1;
         let (plan, slots) =
             Plan::build(&subject.graph, Isa::best(), at..at + 1, &inputs, &[tensor])?;
@@ -233,6 +246,10 @@ impl Single {
                 continue;
             };
             let codes = &mut self.arena[value.range()];
+            if value.width > 1 {
+                bytemuck::cast_slice_mut(codes).copy_from_slice(values);
+                continue;
+            }
             let changed = cycle(subject.changed(source, value.quant));
             for ((code, v), (factor, shift)) in codes.iter_mut().zip(values).zip(changed) {
                 *code = value.quant.quantize(v * factor + shift);
@@ -249,6 +266,11 @@ impl Single {
     ) -> Result<(), TractError> {
         self.plan.run(subject.graph.weights(), &self.packed, &mut self.arena)?;
         let out = self.plan.output();
+        if out.width > 1 {
+            let got: &[f32] = bytemuck::cast_slice(&self.arena[out.range()]);
+            loss.alone.see(got.iter().copied(), wanted);
+            return Ok(());
+        }
         let got = subject.original(self.layer, &self.arena[out.range()], out.quant);
         loss.alone.see(got, wanted);
         Ok(())

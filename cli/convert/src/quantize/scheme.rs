@@ -45,6 +45,9 @@ pub struct Scheme {
     pub coded_means: Vec<Vec<f64>>,
     /// Int8 weights of layers that are not rounded to nearest; `None` for layers beyond its end.
     pub rounded: Arc<[Option<Vec<i8>>]>,
+    /// Layers whose weights stay floats, of a network that the engine runs in floats of a fixed order
+    /// with linear layers in int8; `None` if tract-core runs what is not run in int8.
+    pub ordered: Option<Arc<[LayerId]>>,
 }
 
 /// Returns a function as a table from int8 to int8 values.

@@ -16,6 +16,11 @@ pub enum StepReport {
         /// Gain in dB.
         gain_db: f64,
     },
+    /// Linear layers were given scales computed in the run.
+    Dynamic {
+        /// Number of such layers.
+        layers: usize,
+    },
     /// Channels were equalized.
     Equalization {
         /// Number of equalized feature maps.

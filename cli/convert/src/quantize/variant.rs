@@ -228,7 +228,8 @@ impl<'a> Calibration<'a> {
         }
         let coded_means = config.coded_means.clone().unwrap_or(read);
         let rounded = config.rounded.clone();
-        Scheme { in_codes, quants, coded_means, means, rounded: rounded.unwrap_or_default() }
+        let rounded = rounded.unwrap_or_default();
+        Scheme { in_codes, quants, coded_means, means, rounded, ordered: None }
     }
 
     /// Returns the noise-to-signal ratio of the embedding on the validation subset.
@@ -237,7 +238,16 @@ impl<'a> Calibration<'a> {
         variant: &GraphVariant,
         config: &QuantConfig,
     ) -> Result<f64, QuantizerError> {
-        let emitted = emit::int8(&variant.model, &self.scheme(variant, config))?;
+        self.judge_scheme(&variant.model, &self.scheme(variant, config))
+    }
+
+    /// Returns the noise-to-signal ratio of a network by a scheme.
+    pub(super) fn judge_scheme(
+        &self,
+        model: &Model,
+        scheme: &Scheme,
+    ) -> Result<f64, QuantizerError> {
+        let emitted = emit::int8(model, scheme)?;
         let graph = emitted.writer.graph(emitted.output).map_err(EmitError::from)?;
         let evaluator =
             Evaluator::new(graph, self.preprocess, &[]).map_err(CalibrateError::from)?;

@@ -11,6 +11,10 @@ impl fmt::Display for StepReport {
                 f,
                 "{channels} channels duplicated into constant channels (outlier channel splitting) ({gain_db:+.1} dB)"
             ),
+            Self::Dynamic { layers } => write!(
+                f,
+                "{layers} linear layers in int8 with a scale per position computed in the run; the rest in floats of a fixed order"
+            ),
             Self::Equalization { maps } => write!(f, "channels of {maps} feature maps equalized"),
             Self::Ranges { method, measured_means } => {
                 let by = if *measured_means { "measured means" } else { "the weights' rounding" };

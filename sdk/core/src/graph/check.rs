@@ -139,9 +139,14 @@ impl<'a> Graph<'a> {
         let mut inputs = node.inputs.iter().map(|i| self.tensor(i).element);
         let gives_int8 = is_int8(out.element);
         match node.op {
-            Op::Float(FloatOp::Quantize) => gives_int8 && !inputs.any(is_int8),
-            Op::Float(FloatOp::Dequantize) => !gives_int8 && inputs.all(is_int8),
-            Op::Float(_) => !gives_int8 && !inputs.any(is_int8),
+            Op::Float(op) if !op.is_common() => false,
+            Op::Float(FloatOp::Quantize) | Op::Ordered(FloatOp::Quantize) => {
+                gives_int8 && !inputs.any(is_int8)
+            }
+            Op::Float(FloatOp::Dequantize) | Op::Ordered(FloatOp::Dequantize) => {
+                !gives_int8 && inputs.all(is_int8)
+            }
+            Op::Float(_) | Op::Ordered(_) => !gives_int8 && !inputs.any(is_int8),
             Op::Int8(_) => gives_int8 && inputs.all(is_int8) && self.keeps_quant(node, out),
         }
     }
@@ -150,7 +155,7 @@ impl<'a> Graph<'a> {
     fn keeps_quant(&self, node: &Node<'_>, out: Tensor) -> bool {
         let moves = match node.op {
             Op::Int8(op) => op.keeps_codes(),
-            Op::Float(_) => false,
+            Op::Float(_) | Op::Ordered(_) => false,
         };
         !moves || node.inputs.iter().all(|i| self.tensor(i).element == out.element)
     }
@@ -158,7 +163,7 @@ impl<'a> Graph<'a> {
     fn shape_fits(&self, node: &Node<'_>, out: Shape) -> bool {
         let mut inputs = self.shapes(node.inputs);
         let Some(first) = inputs.next() else { return false };
-        match node.op {
+        match as_float(node.op) {
             Op::Int8(Int8Op::Conv { window, groups, .. })
             | Op::Float(FloatOp::Conv { window, groups, .. }) => {
                 let groups = usize::from(groups);
@@ -187,6 +192,7 @@ impl<'a> Graph<'a> {
             Op::Float(FloatOp::MatMul { transposed }) => {
                 inputs.all(|b| multiplies(first, b, transposed, out))
             }
+            Op::Float(FloatOp::Linear { .. }) => first.h() == out.h() && first.w() == out.w(),
             Op::Float(FloatOp::Binary(_)) => first == out && inputs.all(|s| broadcasts(s, first)),
             Op::Int8(Int8Op::Concat { .. }) | Op::Float(FloatOp::Concat) => {
                 self.shapes(node.inputs).all(|s| s.h() == out.h() && s.w() == out.w())
@@ -209,6 +215,7 @@ impl<'a> Graph<'a> {
                 | FloatOp::Quantize
                 | FloatOp::Dequantize,
             ) => first == out,
+            Op::Ordered(_) => unreachable!("read as an operation on floats"),
         }
     }
 
@@ -216,7 +223,7 @@ impl<'a> Graph<'a> {
         // Products of shapes need 64 bits: 32 bits could wrap to a length that fits.
         let first = node.inputs.iter().next().map_or(0, |i| self.tensor(i).shape.c()) as u64;
         let channels = out.shape.c() as u64;
-        match node.op {
+        match as_float(node.op) {
             Op::Int8(Int8Op::Conv { window, groups, weights, bias, mantissas, .. }) => {
                 let fan_in = window.taps() as u64 * (first / u64::from(groups));
                 self.check_blob(index, weights, fan_in * channels)?;
@@ -240,6 +247,18 @@ impl<'a> Graph<'a> {
                 let fan_in = window.taps() as u64 * (first / u64::from(groups));
                 self.check_blob(index, weights, 4 * fan_in * channels)?;
                 self.check_blob(index, bias, 4 * channels)
+            }
+            Op::Float(FloatOp::Linear { weights, sums, scales, bias }) => {
+                self.check_blob(index, weights, first * channels)?;
+                for blob in [sums, scales, bias] {
+                    self.check_blob(index, blob, 4 * channels)?;
+                }
+                // A sum times a zero point, beside the products.
+                let most = first * 128;
+                if sums.words(self.weights).any(|sum| u64::from(sum.unsigned_abs()) > most) {
+                    return Err(GraphError::Parameter { node: index });
+                }
+                self.check_accumulator(index, first, Blob::default())
             }
             Op::Int8(Int8Op::Table { table }) => self.check_blob(index, table, 256),
             Op::Float(FloatOp::Constant { values, .. }) => self
@@ -268,6 +287,15 @@ impl<'a> Graph<'a> {
         } else {
             Err(GraphError::Overflow { node: index })
         }
+    }
+}
+
+/// Returns an operation of the engine on floats as that of tract-core, of which shapes and weights
+/// are the same.
+fn as_float(op: Op) -> Op {
+    match op {
+        Op::Ordered(op) => Op::Float(op),
+        op => op,
     }
 }
 
@@ -305,7 +333,7 @@ fn pads(pad: [u8; 4], input: Shape, out: Shape) -> bool {
 }
 
 fn arity_fits(op: &Op, inputs: usize) -> bool {
-    match op {
+    match as_float(*op) {
         Op::Int8(Int8Op::Concat { .. }) | Op::Float(FloatOp::Concat) => true,
         Op::Int8(Int8Op::Add { .. } | Int8Op::Multiply { .. })
         | Op::Float(FloatOp::Binary(_) | FloatOp::MatMul { .. }) => inputs == 2,
@@ -314,7 +342,7 @@ fn arity_fits(op: &Op, inputs: usize) -> bool {
 }
 
 fn parameters_fit(op: &Op) -> bool {
-    match *op {
+    match as_float(*op) {
         Op::Int8(Int8Op::Conv { window, groups, shift, clamp, .. }) => {
             window_fits(&window)
                 && groups > 0

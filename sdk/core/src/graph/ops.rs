@@ -354,6 +354,8 @@ pub enum Unary {
     Log,
     /// One for `x` above zero, else zero.
     Step,
+    /// `x / 2 * (1 + erf(x / sqrt(2)))`; only in [`Op::Ordered`].
+    Gelu,
 }
 
 /// Function of two values.
@@ -374,7 +376,7 @@ pub enum Binary {
     Min,
 }
 
-/// Operation on floats, run by tract-core.
+/// Operation on floats, run by tract-core ([`Op::Float`]) or by the engine ([`Op::Ordered`]).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum FloatOp {
@@ -443,6 +445,26 @@ pub enum FloatOp {
         /// True if the second operand is transposed: its rows are the columns of the product.
         transposed: bool,
     },
+    /// Fully connected layer over the channels of each pixel, in int8 with a scale and a zero point
+    /// that each pixel gets from its own values; only in [`Op::Ordered`].
+    Linear {
+        /// Int8 weights, shape O, I.
+        weights: Blob,
+        /// Sum of the weights: one 32-bit integer per output channel.
+        sums: Blob,
+        /// Step of the weights: one float per output channel.
+        scales: Blob,
+        /// Bias: one float per output channel.
+        bias: Blob,
+    },
+}
+
+impl FloatOp {
+    /// Returns true if tract-core runs the operation too.
+    #[must_use]
+    pub fn is_common(&self) -> bool {
+        !matches!(self, Self::Linear { .. } | Self::Unary(Unary::Gelu))
+    }
 }
 
 /// Operation of a node, with the type of its values.
@@ -452,6 +474,9 @@ pub enum Op {
     Int8(Int8Op),
     /// Operation run by tract-core.
     Float(FloatOp),
+    /// Operation on floats run by the int8 engine: single IEEE operations in the order that
+    /// `sdk/docs/numerics.md` states, so that its bits are the same on every processor.
+    Ordered(FloatOp),
 }
 
 impl Op {
@@ -476,7 +501,9 @@ impl Op {
                 Int8Op::Slice(_) => "slice",
                 Int8Op::Upsample { .. } => "upsample",
             },
-            Self::Float(op) => match op {
+            Self::Ordered(FloatOp::Linear { .. }) => "linear",
+            Self::Ordered(FloatOp::Unary(Unary::Gelu)) => "gelu",
+            Self::Float(op) | Self::Ordered(op) => match op {
                 FloatOp::Conv { .. } => "float conv",
                 FloatOp::Unary(_) => "float unary",
                 FloatOp::Binary(_) => "float binary",
@@ -494,6 +521,7 @@ impl Op {
                 FloatOp::Slice(_) => "float slice",
                 FloatOp::Upsample { .. } => "float upsample",
                 FloatOp::MatMul { .. } => "matmul",
+                FloatOp::Linear { .. } => "float linear",
             },
         }
     }

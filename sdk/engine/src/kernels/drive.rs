@@ -12,6 +12,7 @@ use crate::ops::Inside;
 use crate::plan::step::Value;
 
 mod columns;
+pub(crate) mod dynamic;
 
 /// Taps of the largest depthwise window that kernels accept; portable code runs larger ones.
 pub(crate) const MAX_TAPS: usize = 64;

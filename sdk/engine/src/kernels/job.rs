@@ -143,6 +143,15 @@ pub(crate) trait Kernel: Copy {
     /// is written by nothing else.
     unsafe fn rows(self, job: &Rows);
 
+    /// Multiplies gathered rows by panels and writes accumulators, four bytes each, in place of codes;
+    /// only if the [target](Self::TARGET) has sums.
+    ///
+    /// # Safety
+    /// Same contract as [`Kernel::rows`].
+    unsafe fn sums(self, _: &Rows) {
+        unreachable!("no such kernel");
+    }
+
     /// Computes depthwise windows.
     ///
     /// # Safety

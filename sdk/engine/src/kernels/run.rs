@@ -2,9 +2,13 @@
 
 use core::ops::Range;
 
+use offshoot_core::graph::FloatOp;
+
 use super::arena::Arena;
+use super::drive::dynamic::{self, Dynamic};
 use super::drive::{self, Layer, Map, Target};
 use super::job::{Code, Kernel, Tail};
+use crate::ops::ordered::{linear, values, values_mut};
 use crate::ops::{self, Codes, Division};
 use crate::plan::slots::Slot;
 use crate::plan::step::{Span, Step, StepOp, Value};
@@ -58,10 +62,11 @@ pub(crate) struct Memory<'a> {
 pub(crate) fn portable(
     step: &Step,
     memory: Memory<'_>,
-    part: Part,
+    share: Share,
     look_up: impl Fn(&[i8; 256], &mut [i8]),
 ) {
     let Memory { weights, arena, .. } = memory;
+    let part = share.part;
     let x = step.a.range();
     let out = step.out.range();
     match ops::division(step) {
@@ -72,7 +77,20 @@ pub(crate) fn portable(
         },
         Division::Whole => {}
         Division::Codes => {
-            ops::codes(step, weights, part.of(out.len()), &mut Own { arena, look_up })
+            let values = part.of(step.out.shape.elements());
+            let range = values.start * step.out.width..values.end * step.out.width;
+            ops::codes(step, weights, range, &mut Own { arena, look_up })
+        }
+        Division::Linear => {
+            let StepOp::Ordered(FloatOp::Linear { weights: codes, .. }) = step.op else { return };
+            // SAFETY: as above; each part has pixels, and each thread scratch of its own.
+            unsafe {
+                let x = arena.read(pixels(&step.a, part));
+                let y = arena.write(pixels(&step.out, part));
+                let row = &mut arena.write(share.seat.own(step.scratch))[..step.a.shape.c()];
+                let codes = codes.codes(weights);
+                linear::linear(&constants(step, weights), codes, values(x), row, values_mut(y));
+            }
         }
         Division::Groups(size) => {
             let groups = part.of(out.len() / size);
@@ -80,10 +98,26 @@ pub(crate) fn portable(
             // SAFETY: as above, and each part has codes of its own.
             unsafe {
                 let y = arena.write(out.start + range.start..out.start + range.end);
-                ops::groups(step, arena.read(x), range, y, look_up);
+                let operands = [arena.read(x), arena.read(step.b.range())];
+                ops::groups(step, weights, operands, range, y, look_up);
             }
         }
     }
+}
+
+/// Returns the bytes in the arena of a part of the pixels of a feature map.
+fn pixels(value: &Value, part: Part) -> Range<usize> {
+    let pixels = part.of(value.shape.h() * value.shape.w());
+    let size = value.shape.c() * value.width;
+    value.offset + pixels.start * size..value.offset + pixels.end * size
+}
+
+/// Returns the constants of a linear layer for its results.
+fn constants<'w>(step: &Step, weights: &'w [u8]) -> linear::Layer<'w> {
+    let StepOp::Ordered(FloatOp::Linear { sums, scales, bias, .. }) = step.op else {
+        unreachable!("a linear layer");
+    };
+    linear::Layer { sums: sums.of(weights), scales: scales.of(weights), bias: bias.of(weights) }
 }
 
 /// Access of one part of an elementwise operation to the arena.
@@ -125,7 +159,7 @@ impl<K: Kernel> Code for Portable<'_, K> {
     #[inline(always)]
     fn run(self) {
         let Run { kernel, memory, share } = *self.run;
-        portable(self.step, memory, share.part, |table, codes| kernel.look_up(table, codes));
+        portable(self.step, memory, share, |table, codes| kernel.look_up(table, codes));
     }
 }
 
@@ -155,6 +189,11 @@ impl<K: Kernel> Run<'_, K> {
             let range = part.of(shape.elements());
             return drive::add(self.kernel, self.memory.arena, values, a, b, clamp, range);
         }
+        if let StepOp::Ordered(FloatOp::Linear { .. }) = step.op
+            && K::TARGET.sums
+        {
+            return self.linear(step);
+        }
         let Some(layer) = self.layer(step) else {
             return self.kernel.compiled(Portable { run: self, step });
         };
@@ -169,6 +208,25 @@ impl<K: Kernel> Run<'_, K> {
         unsafe {
             let input = Map::whole(&step.a, self.memory.arena.read(step.a.range()));
             self.pixels(step, &layer, &input, pixels, panels, at);
+        }
+    }
+
+    /// Runs a linear layer whose rows are quantized in the run.
+    fn linear(&self, step: &Step) {
+        let Memory { weights, packed, arena } = self.memory;
+        let layer = Dynamic {
+            packed: &packed[step.packed.range()],
+            constants: constants(step, weights),
+            depth: step.a.shape.c(),
+            channels: step.out.shape.c(),
+        };
+        // SAFETY: the plan puts input, output and scratch apart; each part has pixels of its own,
+        // each thread scratch of its own, and nobody writes the input during this step.
+        unsafe {
+            let x = arena.read(pixels(&step.a, self.share.part));
+            let y = arena.write(pixels(&step.out, self.share.part));
+            let scratch = arena.write(self.share.seat.own(step.scratch));
+            dynamic::run(self.kernel, &layer, scratch, x, y);
         }
     }
 

@@ -1,4 +1,5 @@
-//! Operations that move int8 values: rescale, concat, pad, permute, slice, upsample.
+//! Operations that move values: rescale, concat, pad, permute, slice, upsample. A value is a byte, or
+//! the four of a float.
 
 use offshoot_core::graph::{Affine, Clamp, Permutation, Slice};
 
@@ -37,9 +38,16 @@ pub(super) fn map(
     }
 }
 
-/// Pads a feature map with zero points.
-pub(super) fn pad(top: usize, left: usize, a: &Value, x: &[i8], out: &Value, y: &mut [i8]) {
-    y.fill(out.quant.zero_point);
+/// Pads a feature map with `zero`.
+pub(super) fn pad<T: Copy>(
+    [top, left]: [usize; 2],
+    zero: T,
+    a: &Value,
+    x: &[T],
+    out: &Value,
+    y: &mut [T],
+) {
+    y.fill(zero);
     let from = a.shape.row_elements();
     let to = out.shape.row_elements();
     for (row, values) in y.chunks_exact_mut(to).skip(top).zip(x.chunks_exact(from)) {
@@ -49,7 +57,7 @@ pub(super) fn pad(top: usize, left: usize, a: &Value, x: &[i8], out: &Value, y: 
 }
 
 /// Reorders H, W, C to C, H, W.
-pub(super) fn flatten(a: &Value, x: &[i8], y: &mut [i8]) {
+pub(super) fn flatten<T: Copy>(a: &Value, x: &[T], y: &mut [T]) {
     let pixels = a.shape.h() * a.shape.w();
     let channels = a.shape.c();
     for (pixel, values) in x.chunks_exact(channels).enumerate() {
@@ -60,7 +68,7 @@ pub(super) fn flatten(a: &Value, x: &[i8], y: &mut [i8]) {
 }
 
 /// Permutes four axes.
-pub(super) fn permute(permutation: &Permutation, x: &[i8], y: &mut [i8]) {
+pub(super) fn permute<T: Copy>(permutation: &Permutation, x: &[T], y: &mut [T]) {
     let [(n0, s0), (n1, s1), (n2, s2), (n3, s3)] = permutation.axes();
     let mut rows = y.chunks_exact_mut(n3);
     for (i, j) in (0..n0).flat_map(|i| (0..n1).map(move |j| (i, j))) {
@@ -72,7 +80,7 @@ pub(super) fn permute(permutation: &Permutation, x: &[i8], y: &mut [i8]) {
 }
 
 /// Copies a range of one axis.
-pub(super) fn slice(slice: Slice, a: &Value, x: &[i8], out: &Value, y: &mut [i8]) {
+pub(super) fn slice<T: Copy>(slice: Slice, a: &Value, x: &[T], out: &Value, y: &mut [T]) {
     let dims = a.shape.dims();
     let axis = usize::from(slice.axis);
     let inner: usize = dims[axis + 1..].iter().product();
@@ -83,7 +91,7 @@ pub(super) fn slice(slice: Slice, a: &Value, x: &[i8], out: &Value, y: &mut [i8]
 }
 
 /// Upsamples by repeating every pixel (nearest neighbour).
-pub(super) fn upsample(factor: [u8; 2], a: &Value, x: &[i8], y: &mut [i8]) {
+pub(super) fn upsample<T: Copy>(factor: [u8; 2], a: &Value, x: &[T], y: &mut [T]) {
     let [down, across] = factor.map(usize::from);
     let row = a.shape.row_elements();
     let channels = a.shape.c();

@@ -9,10 +9,10 @@
 
 use core::ops::Range;
 
-use offshoot_core::graph::{Graph, Int8Op, Node, Op, TensorId};
+use offshoot_core::graph::{FloatOp, Graph, Int8Op, Node, Op, TensorId};
 
 use super::slots::{Slot, State, alive_at, takes_room};
-use super::{Config, Segment, row_fusion};
+use super::{Config, Segment, row_fusion, width};
 
 /// Result of placement.
 #[derive(Debug, Clone, Copy)]
@@ -41,7 +41,7 @@ pub(crate) fn place(
     }
     for (id, node) in segment.nodes_of(graph) {
         let index = usize::from(id) - 1;
-        if matches!(node.op, Op::Int8(Int8Op::Reshape)) {
+        if is_reshape(&node.op) {
             let source = node.inputs.iter().next().unwrap_or(Graph::INPUT);
             let root = slots[usize::from(source)].root;
             slots[usize::from(id)] = Slot { root, state: State::Placed, ..Slot::EMPTY };
@@ -63,10 +63,7 @@ pub(crate) fn place(
     let live_set = (start..=end).map(|index| alive_at(maps, index)).max().unwrap_or(0);
     row_fusion::find(graph, segment, config, live_set, slots);
     for (id, node) in segment.nodes_of(graph) {
-        if matches!(
-            node.op,
-            Op::Int8(Int8Op::Add { .. } | Int8Op::Table { .. } | Int8Op::Multiply { .. })
-        ) {
+        if works_in_place(&node.op) {
             reuse_operand(graph, slots, id, &node);
         }
     }
@@ -95,8 +92,28 @@ fn last_pooled(graph: &Graph<'_>, segment: &Segment<'_>) -> Option<TensorId> {
     })
 }
 
+/// Returns true if the result has the operand's bytes.
+pub(super) fn is_reshape(op: &Op) -> bool {
+    matches!(op, Op::Int8(Int8Op::Reshape) | Op::Ordered(FloatOp::Reshape))
+}
+
+/// Returns true if each value of the result is computed from the value of an operand at its place.
+fn works_in_place(op: &Op) -> bool {
+    match op {
+        Op::Int8(op) => {
+            matches!(op, Int8Op::Add { .. } | Int8Op::Table { .. } | Int8Op::Multiply { .. })
+        }
+        Op::Ordered(op) => {
+            matches!(op, FloatOp::Unary(_) | FloatOp::Binary(_) | FloatOp::Constant { .. })
+        }
+        Op::Float(_) => false,
+    }
+}
+
 fn occupy(graph: &Graph<'_>, slots: &mut [Slot], id: TensorId, first: usize, last: usize) {
-    let bytes = graph.tensor(id).shape.elements().next_multiple_of(Slot::ALIGN);
+    let tensor = graph.tensor(id);
+    let values = tensor.shape.elements();
+    let bytes = values.saturating_mul(width(tensor.element)).next_multiple_of(Slot::ALIGN);
     let first = first as u16;
     let last = last as u16;
     slots[usize::from(id)] =

@@ -20,6 +20,8 @@ pub(crate) enum RequantPath {
 pub(crate) const MANTISSAS: u8 = RequantPath::Mantissas as u8;
 pub(crate) const LANES: u8 = RequantPath::Lanes as u8;
 pub(crate) const ANY: u8 = RequantPath::Any as u8;
+/// No requantization: accumulators are the result.
+pub(crate) const RAW: u8 = ANY + 1;
 
 /// Returns the bits by which a factor is shifted if the layer's shift is `shift`.
 pub(crate) const fn bits(shift: u8) -> u32 {

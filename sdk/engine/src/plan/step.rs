@@ -1,6 +1,6 @@
 //! Steps: operations whose operands are places in the arena.
 
-use offshoot_core::graph::{Affine, Blob, Clamp, Permutation, Slice, Window};
+use offshoot_core::graph::{Affine, Blob, Clamp, FloatOp, Permutation, Slice, Window};
 use offshoot_core::{Multiplier, Quant, Scale, Shape};
 
 use super::requant_path::{RequantPath, bearable, bits, limit};
@@ -13,14 +13,16 @@ pub struct Value {
     pub offset: usize,
     /// Height, width, channels.
     pub shape: Shape,
-    /// Scale and zero point of the int8 values.
+    /// Scale and zero point of the int8 values; 1 and 0 of floats.
     pub quant: Quant,
+    /// Bytes of a value: 1 in int8, 4 of a float, the lowest first.
+    pub width: usize,
 }
 
 impl Value {
     /// Returns the bytes of the arena that the tensor occupies.
     pub fn range(&self) -> core::ops::Range<usize> {
-        self.offset..self.offset + self.shape.elements()
+        self.offset..self.offset + self.shape.elements() * self.width
     }
 
     /// Returns the zero point, widened for arithmetic.
@@ -82,7 +84,8 @@ impl Step {
             Some(shape) => shape,
             None => unreachable!(),
         };
-        let value = Value { offset: 0, shape, quant: Quant { scale: Scale::ONE, zero_point: 0 } };
+        let quant = Quant { scale: Scale::ONE, zero_point: 0 };
+        let value = Value { offset: 0, shape, quant, width: 1 };
         let packed = Span::EMPTY;
         let scratch = Span::EMPTY;
         let op = StepOp::Nothing;
@@ -142,7 +145,8 @@ fn channel_path(mantissa: i32, shift: u8, sum: u64) -> RequantPath {
     }
 }
 
-/// Operation after planning: a concat becomes one [`StepOp::Map`] per input, a reshape no step.
+/// Operation after planning: a concat becomes one [`StepOp::Map`] or [`StepOp::Place`] per input, a
+/// reshape no step.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum StepOp {
     Nothing,
@@ -199,5 +203,11 @@ pub(crate) enum StepOp {
     Slice(Slice),
     Upsample {
         factor: [u8; 2],
+    },
+    /// Operation on floats.
+    Ordered(FloatOp),
+    /// Copies pixels of floats to the channels from `at` on.
+    Place {
+        at: usize,
     },
 }

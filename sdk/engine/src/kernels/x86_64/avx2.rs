@@ -6,11 +6,11 @@
 
 use core::arch::x86_64::*;
 
-use super::avx2_common::{Head, PANEL, load, store};
+use super::avx2_common::{Head, PANEL, load, store, store_sums};
 use super::avx2_depthwise;
 use crate::kernels::job::{Code, Kernel, Rows, Sum, Taps};
 use crate::pack::Layout;
-use crate::plan::requant_path::{ANY, LANES, MANTISSAS, RequantPath};
+use crate::plan::requant_path::{ANY, LANES, MANTISSAS, RAW, RequantPath};
 use crate::target::{self, Target};
 
 const LAYOUT: Layout = target::AVX2.rows;
@@ -37,6 +37,12 @@ impl Kernel for Avx2 {
     unsafe fn rows(self, job: &Rows) {
         // SAFETY: the caller's promise; `self` proves AVX2.
         unsafe { rows(job) }
+    }
+
+    #[inline]
+    unsafe fn sums(self, job: &Rows) {
+        // SAFETY: as above.
+        unsafe { panels::<RAW>(job) }
     }
 
     #[inline]
@@ -99,7 +105,8 @@ unsafe fn panels<const PATH: u8>(job: &Rows) {
             let base = job.panels.add(panel * size);
             let left = (job.channels - panel * PANEL).min(PANEL);
             let weights = base.add(8 * PANEL);
-            let out = job.out.add(panel * PANEL);
+            let width = if PATH == RAW { size_of::<i32>() } else { 1 };
+            let out = job.out.add(panel * PANEL * width);
             let strip = Strip { head: Head::<PATH>::load(base, job.tail), weights, out, left };
             let rest = job.pixels % 6;
             for pixel in (0..job.pixels - rest).step_by(6) {
@@ -150,7 +157,12 @@ impl<const PATH: u8> Strip<PATH> {
                 }
             }
             for (m, acc) in acc.into_iter().enumerate() {
-                store(self.head.codes(acc), self.out.add((pixel + m) * job.out_stride), self.left);
+                let out = self.out.add((pixel + m) * job.out_stride);
+                if PATH == RAW {
+                    store_sums(acc, out, self.left);
+                } else {
+                    store(self.head.codes(acc), out, self.left);
+                }
             }
         }
     }

@@ -1,0 +1,126 @@
+//! Operations that only the engine runs on floats, in place of those of tract-core.
+
+use std::f64::consts::SQRT_2;
+
+use offshoot_core::Shape;
+use offshoot_core::graph::{Element, FloatOp, Op, Permutation, Tensor, TensorId, Unary, Window};
+
+use super::{EmitError, Emitter, shorten};
+use crate::ir::{Conv, Expr, Layer, LayerOp};
+use crate::quantize::scheme;
+
+impl Emitter<'_> {
+    /// Returns the operation of a layer if the engine has one of its own, and changes the inputs to
+    /// those that it takes. The weights of a layer that is `kept` stay floats.
+    pub(super) fn ordered(
+        &mut self,
+        layer: &Layer,
+        inputs: &mut [TensorId],
+        kept: bool,
+    ) -> Result<Option<FloatOp>, EmitError> {
+        match &layer.op {
+            LayerOp::Conv(conv) if !kept && is_linear(conv) => {
+                let from = self.model.layers[layer.inputs[0]].shape;
+                if conv.window != Window::POINT {
+                    inputs[0] = self.patches(layer, conv, from, inputs[0])?;
+                }
+                Ok(Some(self.linear(conv)?))
+            }
+            LayerOp::Function(expr) if is_gelu(expr) => Ok(Some(FloatOp::Unary(Unary::Gelu))),
+            LayerOp::MatMul { transposed: true } => {
+                let from = self.model.layers[layer.inputs[1]].shape;
+                let [h, w, c] = from.dims().map(|d| d as u32);
+                let permutation = Permutation { dims: [h, w, c, 1], order: [0, 2, 1, 3] };
+                let Some(shape) = Shape::new(h, c, w) else { return Ok(None) };
+                inputs[1] = self.moved(layer, permutation, inputs[1], shape)?;
+                Ok(Some(FloatOp::MatMul { transposed: false }))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Lays the values under each window of a convolution in a row.
+    fn patches(
+        &mut self,
+        layer: &Layer,
+        conv: &Conv,
+        from: Shape,
+        input: TensorId,
+    ) -> Result<TensorId, EmitError> {
+        let [kernel_h, kernel_w] = conv.window.kernel.map(u32::from);
+        let (h, w) = (layer.shape.h() as u32, layer.shape.w() as u32);
+        let row = kernel_w * from.c() as u32;
+        let permutation = Permutation { dims: [h, kernel_h, w, row], order: [0, 2, 1, 3] };
+        let shape = Shape::new(h, w, kernel_h * row).unwrap_or(from);
+        self.moved(layer, permutation, input, shape)
+    }
+
+    fn moved(
+        &mut self,
+        layer: &Layer,
+        permutation: Permutation,
+        input: TensorId,
+        shape: Shape,
+    ) -> Result<TensorId, EmitError> {
+        let op = Op::Ordered(FloatOp::Permute(permutation));
+        let out = Tensor { shape, element: Element::Float };
+        Ok(self.writer.node(shorten(&layer.name), op, &[input], out)?)
+    }
+
+    /// Writes the weights of a layer in int8, with a step for each channel.
+    fn linear(&mut self, conv: &Conv) -> Result<FloatOp, EmitError> {
+        let depth = conv.weights.len() / conv.bias.len();
+        let mut codes: Vec<i8> = Vec::with_capacity(conv.weights.len());
+        let mut sums = Vec::new();
+        let mut scales = Vec::new();
+        for row in conv.weights.chunks_exact(depth) {
+            let step = scheme::weight_step(row) as f32;
+            let start = codes.len();
+            codes.extend(scheme::weight_codes(row, if step > 0.0 { step.into() } else { 1.0 }));
+            sums.push(codes[start..].iter().map(|&code| i32::from(code)).sum());
+            scales.push(step);
+        }
+        Ok(FloatOp::Linear {
+            weights: self.writer.codes(&codes)?,
+            sums: self.writer.words(&sums)?,
+            scales: self.writer.floats(&scales)?,
+            bias: self.writer.floats(&conv.bias)?,
+        })
+    }
+}
+
+/// True for a fully connected layer of pixels or of patches that do not overlap; channels that are
+/// only selected need no product.
+pub(crate) fn is_linear(conv: &Conv) -> bool {
+    let Window { kernel, stride, dilation, pad } = conv.window;
+    let apart = kernel == stride && dilation == [1, 1] && pad == [0; 4];
+    conv.groups == 1 && apart && conv.picks().is_none()
+}
+
+/// True if a formula is GELU, however it is written.
+fn is_gelu(expr: &Expr) -> bool {
+    (-48..=48).all(|eighths| {
+        let x = f64::from(eighths) / 8.0;
+        let gelu = x / 2.0 * (1.0 + libm::erf(x / SQRT_2));
+        (f64::from(expr.eval(x as f32)) - gelu).abs() < 1e-6 * x.abs().max(1.0)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use offshoot_core::graph::Binary;
+
+    use super::*;
+
+    #[test]
+    fn gelu_is_found_in_any_form_and_its_approximation_is_not() {
+        let x = || Box::new(Expr::Input);
+        let inner = Expr::Constant(Binary::Div, std::f32::consts::SQRT_2, x());
+        let erf = Expr::Unary(Unary::Erf, Box::new(inner));
+        let gate = Expr::Constant(Binary::Add, 1.0, Box::new(erf));
+        let product = Expr::Binary(Binary::Mul, x(), Box::new(gate));
+        assert!(is_gelu(&Expr::Constant(Binary::Mul, 0.5, Box::new(product))));
+        assert!(!is_gelu(&Expr::gelu_by_tanh()));
+        assert!(!is_gelu(&Expr::Input));
+    }
+}

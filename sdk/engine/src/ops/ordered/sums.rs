@@ -1,0 +1,221 @@
+//! Sums in a fixed order: matrix products, convolutions and pools of floats.
+
+use offshoot_core::graph::Window;
+use offshoot_core::single::{self, LANES};
+
+use super::super::Covered;
+use super::{Bytes, bytes, float};
+use crate::pack::word;
+use crate::plan::step::Value;
+
+/// Rows of a product that are computed together.
+const ROWS: usize = 4;
+
+/// Returns the sum of values: partial sums of every sixteenth, then those pair by pair.
+#[inline(always)] // compiled for the caller's instruction set
+pub(super) fn sum(values: &[Bytes]) -> f32 {
+    let mut lanes = [0.0; LANES];
+    let (blocks, rest) = values.as_chunks::<LANES>();
+    for block in blocks {
+        lanes.iter_mut().zip(block).for_each(|(lane, value)| *lane += float(*value));
+    }
+    lanes.iter_mut().zip(rest).for_each(|(lane, value)| *lane += float(*value));
+    single::total(lanes)
+}
+
+/// Adds products of two rows to partial sums.
+#[inline(always)] // as above
+fn dot(lanes: &mut [f32; LANES], a: &[Bytes], b: &[Bytes]) {
+    let (a, last_a) = a.as_chunks::<LANES>();
+    let (b, last_b) = b.as_chunks::<LANES>();
+    for (a, b) in a.iter().zip(b) {
+        for i in 0..LANES {
+            lanes[i] += float(a[i]) * float(b[i]);
+        }
+    }
+    let rest = lanes.iter_mut().zip(last_a.iter().zip(last_b));
+    rest.for_each(|(lane, (a, b))| *lane += float(*a) * float(*b));
+}
+
+/// Computes the pixels of a matrix product from number `first` on. Each sum begins with zero and
+/// takes its products in their order.
+#[inline(always)] // as above
+pub(super) fn product(
+    transposed: bool,
+    [a, b, out]: [&Value; 3],
+    [x, z]: [&[Bytes]; 2],
+    first: usize,
+    y: &mut [Bytes],
+) {
+    let columns = out.shape.c();
+    let depth = a.shape.c();
+    let width = out.shape.w();
+    let size = b.shape.row_elements();
+    let mut row = first;
+    let mut y = y;
+    while !y.is_empty() {
+        // Rows of one matrix.
+        let left = (width - row % width).min(y.len() / columns);
+        let count = if left < ROWS { 1 } else { ROWS };
+        let (now, later) = y.split_at_mut(count * columns);
+        let matrix = &z[row / width * size..][..size];
+        let rows = &x[row * depth..][..count * depth];
+        match (transposed, count) {
+            (true, _) => by_rows(rows, matrix, depth, now),
+            (false, ROWS) => tile::<ROWS>(rows, matrix, depth, now),
+            (false, _) => tile::<1>(rows, matrix, depth, now),
+        }
+        (y, row) = (later, row + count);
+    }
+}
+
+/// Multiplies rows by a matrix whose rows are the columns of the product.
+#[inline(always)] // as above
+fn by_rows(rows: &[Bytes], matrix: &[Bytes], depth: usize, y: &mut [Bytes]) {
+    let columns = matrix.len() / depth;
+    for (row, y) in rows.chunks_exact(depth).zip(y.chunks_exact_mut(columns)) {
+        for (y, column) in y.iter_mut().zip(matrix.chunks_exact(depth)) {
+            let terms = row.iter().zip(column);
+            *y = bytes(terms.fold(0.0, |sum, (a, b)| sum + float(*a) * float(*b)));
+        }
+    }
+}
+
+/// Multiplies `R` rows by a matrix, sixteen columns at a time.
+#[inline(always)] // as above
+fn tile<const R: usize>(rows: &[Bytes], matrix: &[Bytes], depth: usize, y: &mut [Bytes]) {
+    let columns = y.len() / R;
+    for start in (0..columns).step_by(LANES) {
+        let count = LANES.min(columns - start);
+        let mut sums = [[0f32; LANES]; R];
+        for (at, line) in matrix.chunks_exact(columns).enumerate() {
+            let mut b = [0f32; LANES];
+            match line[start..].first_chunk::<LANES>() {
+                Some(line) => b = line.map(float),
+                None => b.iter_mut().zip(&line[start..]).for_each(|(b, v)| *b = float(*v)),
+            }
+            for (r, sums) in sums.iter_mut().enumerate() {
+                let a = float(rows[r * depth + at]);
+                for i in 0..LANES {
+                    sums[i] += a * b[i];
+                }
+            }
+        }
+        for (y, sums) in y.chunks_exact_mut(columns).zip(sums) {
+            let slots = y[start..start + count].iter_mut().zip(sums);
+            slots.for_each(|(slot, sum)| *slot = bytes(sum));
+        }
+    }
+}
+
+/// Constants of a convolution.
+pub(super) struct Layer<'a> {
+    pub window: Window,
+    pub groups: usize,
+    pub weights: &'a [u8],
+    pub bias: &'a [u8],
+}
+
+/// Computes the pixels of a convolution from number `first` on: for each channel partial sums over
+/// the taps inside, in their order, and the bias at last.
+#[inline(always)] // as above
+pub(super) fn conv(
+    layer: &Layer<'_>,
+    [a, out]: [&Value; 2],
+    x: &[Bytes],
+    first: usize,
+    y: &mut [Bytes],
+) {
+    let window = &layer.window;
+    let channels = out.shape.c();
+    let depth = a.shape.c() / layer.groups;
+    let per_group = channels / layer.groups;
+    let [kernel_h, kernel_w] = window.kernel.map(usize::from);
+    let [down, across] = window.dilation.map(usize::from);
+    for (pixel, y) in (first..).zip(y.chunks_exact_mut(channels)) {
+        let Covered { rows, cols } = Covered::at(window, pixel, a.shape, out.shape);
+        for (channel, y) in y.iter_mut().enumerate() {
+            let mut lanes = [0.0; LANES];
+            for (i, ky) in rows.taps.clone().enumerate() {
+                for (j, kx) in cols.taps.clone().enumerate() {
+                    let place = (rows.start + i * down) * a.shape.w() + cols.start + j * across;
+                    let from = place * a.shape.c() + channel / per_group * depth;
+                    let tap = (channel * kernel_h + ky) * kernel_w + kx;
+                    let weights = &layer.weights[4 * tap * depth..][..4 * depth];
+                    dot_weights(&mut lanes, &x[from..from + depth], weights);
+                }
+            }
+            *y = bytes(single::total(lanes) + f32::from_bits(word(layer.bias, channel) as u32));
+        }
+    }
+}
+
+/// Adds products of values and stored weights to partial sums.
+#[inline(always)] // as above
+fn dot_weights(lanes: &mut [f32; LANES], values: &[Bytes], weights: &[u8]) {
+    let mut block = [Bytes::default(); LANES];
+    for (values, weights) in values.chunks(LANES).zip(weights.chunks(4 * LANES)) {
+        let block = &mut block[..values.len()];
+        for (slot, weight) in block.iter_mut().zip(weights.as_chunks::<4>().0) {
+            *slot = weight.map(|byte| byte as i8);
+        }
+        dot(lanes, values, block);
+    }
+}
+
+/// Computes the pixels of an average pool from number `first` on: the sum over the taps inside, in
+/// their order, divided by their number.
+#[inline(always)] // as above
+pub(super) fn average(
+    window: &Window,
+    include_pad: bool,
+    [a, out]: [&Value; 2],
+    x: &[Bytes],
+    first: usize,
+    y: &mut [Bytes],
+) {
+    pool(window, [a, out], x, first, y, 0.0, |sum, value| sum + value);
+    for (pixel, y) in (first..).zip(y.chunks_exact_mut(out.shape.c())) {
+        let inside = Covered::at(window, pixel, a.shape, out.shape).taps();
+        let count = if include_pad { window.taps() } else { inside } as f32;
+        y.iter_mut().for_each(|y| *y = bytes(float(*y) / count));
+    }
+}
+
+/// Computes the pixels of a max pool from number `first` on.
+#[inline(always)] // as above
+pub(super) fn max(
+    window: &Window,
+    operands: [&Value; 2],
+    x: &[Bytes],
+    first: usize,
+    y: &mut [Bytes],
+) {
+    pool(window, operands, x, first, y, f32::NEG_INFINITY, |most, x| single::larger(x, most));
+}
+
+/// Folds the values under a window, channel by channel.
+#[inline(always)] // as above
+fn pool(
+    window: &Window,
+    [a, out]: [&Value; 2],
+    x: &[Bytes],
+    first: usize,
+    y: &mut [Bytes],
+    start: f32,
+    fold: impl Fn(f32, f32) -> f32,
+) {
+    let channels = out.shape.c();
+    let [down, across] = window.dilation.map(usize::from);
+    for (pixel, y) in (first..).zip(y.chunks_exact_mut(channels)) {
+        y.fill(bytes(start));
+        let Covered { rows, cols } = Covered::at(window, pixel, a.shape, out.shape);
+        for i in 0..rows.taps.len() {
+            for j in 0..cols.taps.len() {
+                let place = (rows.start + i * down) * a.shape.w() + cols.start + j * across;
+                let x = &x[place * channels..][..channels];
+                y.iter_mut().zip(x).for_each(|(y, x)| *y = bytes(fold(float(*y), float(*x))));
+            }
+        }
+    }
+}
