@@ -28,6 +28,8 @@ pub struct Words {
     /// Ids of a golden vector, and the embedding it must give.
     pub golden: (Vec<u32>, [f32; 2]),
     pub unit_length: bool,
+    /// True if the engine runs it, on rows of int8 values.
+    pub ordered: bool,
 }
 
 /// One that is in order.
@@ -40,25 +42,39 @@ pub fn words() -> Words {
         input: (1, 2 + WIDTH),
         golden: (vec![4, 0], [4.0, 5.0]),
         unit_length: false,
+        ordered: false,
     }
 }
 
 impl Words {
+    /// The table's rows in int8 with a step of 1.
+    fn coded_table(&self) -> Vec<u8> {
+        let rows = self.table.chunks(WIDTH as usize).flat_map(|row| {
+            let step = 1f32.to_le_bytes();
+            step.into_iter().chain(row.iter().map(|&v| v as i8 as u8)).collect::<Vec<u8>>()
+        });
+        rows.collect()
+    }
+
     /// The package's bytes.
     pub fn written(&self) -> Result<Vec<u8>, WriteError> {
         let (height, channels) = self.input;
         let float =
             |h, w, c| Tensor { shape: Shape::new(h, w, c).unwrap(), element: Element::Float };
         let mut writer = GraphWriter::new(float(height, PLACES, channels));
-        let slice = |from| Op::Float(FloatOp::Slice(Slice { axis: 2, from }));
+        let op = |op| if self.ordered { Op::Ordered(op) } else { Op::Float(op) };
+        let slice = |from| op(FloatOp::Slice(Slice { axis: 2, from }));
         let rows =
             writer.node("rows", slice(channels - WIDTH), &[0], float(height, PLACES, WIDTH))?;
         let weights = writer.node("weights", slice(1), &[0], float(height, PLACES, 1))?;
         let row = float(height, 1, PLACES);
-        let row = writer.node("row", Op::Float(FloatOp::Reshape), &[weights], row)?;
-        let product = Op::Float(FloatOp::MatMul { transposed: false });
+        let row = writer.node("row", op(FloatOp::Reshape), &[weights], row)?;
+        let product = op(FloatOp::MatMul { transposed: false });
         let output = writer.node("pool", product, &[row, rows], float(height, 1, WIDTH))?;
-        let input_table = writer.floats(&self.table)?;
+        let input_table = match self.ordered {
+            true => writer.blob(&self.coded_table())?,
+            false => writer.floats(&self.table)?,
+        };
         let text = Text { tokens: self.tokens, tokenizer: self.tokenizer };
         let (ids, embedding) = &self.golden;
         let extras = Extras { unit_length: self.unit_length, ..Extras::default() };
@@ -68,7 +84,7 @@ impl Words {
             cut: "pool",
             tool: "by hand",
             id: writer.text_id(&text, output, &extras),
-            precision: Precision::Float,
+            precision: if self.ordered { Precision::Dynamic } else { Precision::Float },
             preprocess: self.preprocess,
             input_table,
             tensors: output + 1,
