@@ -3,7 +3,9 @@
 use std::f64::consts::SQRT_2;
 
 use offshoot_core::Shape;
-use offshoot_core::graph::{Element, FloatOp, Op, Permutation, Tensor, TensorId, Unary, Window};
+use offshoot_core::graph::{
+    Binary, Element, FloatOp, Op, Permutation, Tensor, TensorId, Unary, Window,
+};
 
 use super::{EmitError, Emitter, shorten};
 use crate::ir::{Conv, Expr, Layer, LayerOp};
@@ -26,13 +28,33 @@ impl Emitter<'_> {
                 }
                 Ok(Some(self.linear(conv)?))
             }
-            LayerOp::Function(expr) if is_gelu(expr) => Ok(Some(FloatOp::Unary(Unary::Gelu))),
+            LayerOp::Conv(conv) if is_scale(conv, layer.shape.c()) => {
+                let values = self.writer.floats(&conv.weights)?;
+                let scale = FloatOp::Constant { op: Binary::Mul, values };
+                if conv.bias.iter().all(|&bias| bias == 0.0) {
+                    return Ok(Some(scale));
+                }
+                inputs[0] = self.before(layer, scale, inputs[0], layer.shape)?;
+                let values = self.writer.floats(&conv.bias)?;
+                Ok(Some(FloatOp::Constant { op: Binary::Add, values }))
+            }
+            LayerOp::Function(expr) => {
+                let gelu = FloatOp::Unary(Unary::Gelu);
+                let Some(factor) = times_gelu(expr) else { return Ok(None) };
+                if factor == 1.0 {
+                    return Ok(Some(gelu));
+                }
+                inputs[0] = self.before(layer, gelu, inputs[0], layer.shape)?;
+                let values = self.writer.floats(&vec![factor; layer.shape.c()])?;
+                Ok(Some(FloatOp::Constant { op: Binary::Mul, values }))
+            }
             LayerOp::MatMul { transposed: true } => {
                 let from = self.model.layers[layer.inputs[1]].shape;
                 let [h, w, c] = from.dims().map(|d| d as u32);
                 let permutation = Permutation { dims: [h, w, c, 1], order: [0, 2, 1, 3] };
                 let Some(shape) = Shape::new(h, c, w) else { return Ok(None) };
-                inputs[1] = self.moved(layer, permutation, inputs[1], shape)?;
+                let moved = FloatOp::Permute(permutation);
+                inputs[1] = self.before(layer, moved, inputs[1], shape)?;
                 Ok(Some(FloatOp::MatMul { transposed: false }))
             }
             _ => Ok(None),
@@ -52,19 +74,19 @@ impl Emitter<'_> {
         let row = kernel_w * from.c() as u32;
         let permutation = Permutation { dims: [h, kernel_h, w, row], order: [0, 2, 1, 3] };
         let shape = Shape::new(h, w, kernel_h * row).unwrap_or(from);
-        self.moved(layer, permutation, input, shape)
+        self.before(layer, FloatOp::Permute(permutation), input, shape)
     }
 
-    fn moved(
+    /// Writes an operation that comes before the last one of a layer.
+    fn before(
         &mut self,
         layer: &Layer,
-        permutation: Permutation,
+        op: FloatOp,
         input: TensorId,
         shape: Shape,
     ) -> Result<TensorId, EmitError> {
-        let op = Op::Ordered(FloatOp::Permute(permutation));
         let out = Tensor { shape, element: Element::Float };
-        Ok(self.writer.node(shorten(&layer.name), op, &[input], out)?)
+        Ok(self.writer.node(shorten(&layer.name), Op::Ordered(op), &[input], out)?)
     }
 
     /// Writes the weights of a layer in int8, with a step for each channel.
@@ -97,19 +119,26 @@ pub(crate) fn is_linear(conv: &Conv) -> bool {
     conv.groups == 1 && apart && conv.picks().is_none()
 }
 
-/// True if a formula is GELU, however it is written.
-fn is_gelu(expr: &Expr) -> bool {
-    (-48..=48).all(|eighths| {
+/// True if a convolution multiplies each channel by a factor.
+fn is_scale(conv: &Conv, channels: usize) -> bool {
+    conv.window == Window::POINT && conv.groups == channels && conv.weights.len() == channels
+}
+
+/// Returns the factor of a formula that is a multiple of GELU, however it is written.
+fn times_gelu(expr: &Expr) -> Option<f32> {
+    // GELU of 8 is 8 to the last bit.
+    let factor = expr.eval(8.0) / 8.0;
+    let is_gelu = (-48..=48).all(|eighths| {
         let x = f64::from(eighths) / 8.0;
-        let gelu = x / 2.0 * (1.0 + libm::erf(x / SQRT_2));
-        (f64::from(expr.eval(x as f32)) - gelu).abs() < 1e-6 * x.abs().max(1.0)
-    })
+        let wanted = f64::from(factor) * x / 2.0 * (1.0 + libm::erf(x / SQRT_2));
+        let error = (f64::from(expr.eval(x as f32)) - wanted).abs();
+        error < 1e-6 * f64::from(factor.abs()) * x.abs().max(1.0)
+    });
+    is_gelu.then_some(factor)
 }
 
 #[cfg(test)]
 mod tests {
-    use offshoot_core::graph::Binary;
-
     use super::*;
 
     #[test]
@@ -119,8 +148,11 @@ mod tests {
         let erf = Expr::Unary(Unary::Erf, Box::new(inner));
         let gate = Expr::Constant(Binary::Add, 1.0, Box::new(erf));
         let product = Expr::Binary(Binary::Mul, x(), Box::new(gate));
-        assert!(is_gelu(&Expr::Constant(Binary::Mul, 0.5, Box::new(product))));
-        assert!(!is_gelu(&Expr::gelu_by_tanh()));
-        assert!(!is_gelu(&Expr::Input));
+        assert_eq!(times_gelu(&product), Some(2.0));
+        let whole = Expr::Constant(Binary::Mul, 0.5, Box::new(product));
+        assert_eq!(times_gelu(&whole), Some(1.0));
+        assert_eq!(times_gelu(&Expr::gelu_by_tanh()), None);
+        assert_eq!(times_gelu(&Expr::Input), None);
+        assert_eq!(times_gelu(&Expr::Constant(Binary::Mul, 0.0, x())), None);
     }
 }

@@ -73,7 +73,12 @@ pub(super) fn permute<T: Copy>(permutation: &Permutation, x: &[T], y: &mut [T]) 
     let mut rows = y.chunks_exact_mut(n3);
     for (i, j) in (0..n0).flat_map(|i| (0..n1).map(move |j| (i, j))) {
         for (k, row) in (0..n2).zip(&mut rows) {
-            let from = x[i * s0 + j * s1 + k * s2..].iter().step_by(s3);
+            let from = &x[i * s0 + j * s1 + k * s2..];
+            if s3 == 1 {
+                row.copy_from_slice(&from[..n3]);
+                continue;
+            }
+            let from = from.iter().step_by(s3);
             row.iter_mut().zip(from).for_each(|(code, &value)| *code = value);
         }
     }

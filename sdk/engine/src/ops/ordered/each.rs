@@ -7,7 +7,6 @@ use offshoot_core::single;
 
 use super::super::{BLOCK, Codes};
 use super::{Bytes, bytes, float, values_mut};
-use crate::pack::word;
 use crate::plan::step::Value;
 
 /// Largest number of values at a time.
@@ -120,7 +119,8 @@ pub(super) fn constant(
     [a, _, out]: [&Value; 3],
     range: Range<usize>,
 ) {
-    let period = constants.len() / 4;
+    let constants = constants.as_chunks::<4>().0;
+    let period = constants.len();
     let mut block = [0.0; VALUES];
     let mut other = [0.0; VALUES];
     let mut start = range.start;
@@ -128,9 +128,8 @@ pub(super) fn constant(
         let place = start % period;
         let len = VALUES.min(range.end - start).min(period - place);
         read(codes, a.offset + 4 * start, &mut block[..len]);
-        for (i, slot) in other[..len].iter_mut().enumerate() {
-            *slot = f32::from_bits(word(constants, place + i) as u32);
-        }
+        let stored = &constants[place..place + len];
+        other.iter_mut().zip(stored).for_each(|(slot, value)| *slot = f32::from_le_bytes(*value));
         pairs(op, &mut block[..len], &other[..len]);
         write(codes, out.offset + 4 * start, &block[..len]);
         start += len;
