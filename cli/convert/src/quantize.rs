@@ -125,8 +125,8 @@ pub fn quantize(
 ) -> Result<Quantized, QuantizerError> {
     observer.progress(Stage::Quantize, 0.0);
     let data = Calibration::new(model, floats, inputs);
-    if dynamic::suits(model, settings) {
-        return dynamic::quantize(&data, settings);
+    if let Some(quantized) = dynamic::quantize(&data, settings)? {
+        return Ok(quantized);
     }
     let mut quantizer = Quantizer::new(data, settings)?;
     quantizer.split_channels()?;

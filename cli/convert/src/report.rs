@@ -246,7 +246,7 @@ impl Report {
             });
         }
         // A search needs int8 layers with a range of their own.
-        if !self.layers.is_empty() {
+        if !self.layers.is_empty() && self.precision != Precision::Dynamic {
             fixes.push(Fix::untried("search for a minute".to_string(), "--search-seconds 60"));
         }
         if self.task.is_none() && self.precision != Precision::Float {

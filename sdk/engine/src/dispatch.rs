@@ -118,7 +118,10 @@ fn conv_scratch<K: Kernel>(
 }
 
 fn linear_scratch<K: Kernel>(_: K, depth: usize, pixels: usize) -> usize {
-    if K::TARGET.sums { dynamic::scratch::<K>(depth, pixels) } else { depth }
+    match K::TARGET.sums {
+        Some(layout) => dynamic::scratch(&layout, depth, pixels),
+        None => depth,
+    }
 }
 
 /// Constants of a convolution that a kernel computes, with the layout that it reads.
@@ -155,8 +158,8 @@ fn packing(target: &Target, step: &Step) -> Option<Packing> {
             })
         }
         // What would be bias and mantissas is applied to the accumulators.
-        StepOp::Ordered(FloatOp::Linear { weights, .. }) if target.sums => Some(Packing {
-            layout: target.rows,
+        StepOp::Ordered(FloatOp::Linear { weights, .. }) => Some(Packing {
+            layout: target.sums?,
             window: Window::POINT,
             groups: 1,
             depth: step.a.shape.c(),

@@ -11,8 +11,8 @@ pub struct Target {
     pub(crate) rows: Layout,
     /// Panels of depthwise convolutions.
     pub(crate) taps: Layout,
-    /// True if kernels give accumulators, for layers that are not requantized.
-    pub(crate) sums: bool,
+    /// Panels of layers whose accumulators are not requantized; `None` if portable code runs them.
+    pub(crate) sums: Option<Layout>,
 }
 
 /// The identity order: 0, 1, 2, ...
@@ -49,49 +49,52 @@ const HALVES_OF_WORDS: Layout =
 const FOUR: Layout = Layout { lanes: &in_order::<4>(), group: 16, ..Layout::PLAIN };
 const SIXTEEN_TAPS: Layout = Layout { lanes: &in_order::<16>(), ..Layout::PLAIN };
 
-pub(crate) const AVX2: Target =
-    Target { name: "avx2", rows: HALVES_OF_WORDS, taps: HALVES_OF_WORDS, sums: true };
+pub(crate) const AVX2: Target = Target {
+    name: "avx2",
+    rows: HALVES_OF_WORDS,
+    taps: HALVES_OF_WORDS,
+    sums: Some(HALVES_OF_WORDS),
+};
 pub(crate) const AVX_VNNI: Target = Target {
     name: "avx-vnni",
     rows: Layout { lanes: &HALVES, group: 4, excess: 128, ..Layout::PLAIN },
     taps: HALVES_OF_WORDS,
-    sums: false,
+    sums: Some(HALVES_OF_WORDS),
 };
 pub(crate) const AVX512_VNNI: Target = Target {
     name: "avx512-vnni",
     rows: Layout { lanes: &in_order::<16>(), group: 4, excess: 128, ..Layout::PLAIN },
     taps: Layout { lanes: &unpacked(), group: 4, excess: 128, filled: 4, ..Layout::PLAIN },
-    sums: false,
+    sums: Some(HALVES_OF_WORDS),
 };
 pub(crate) const ARMV7: Target =
-    Target { name: "armv7-neon", rows: FOUR, taps: SIXTEEN_TAPS, sums: false };
-pub(crate) const NEON: Target =
-    Target { name: "neon", rows: FOUR, taps: SIXTEEN_TAPS, sums: false };
+    Target { name: "armv7-neon", rows: FOUR, taps: SIXTEEN_TAPS, sums: None };
+pub(crate) const NEON: Target = Target { name: "neon", rows: FOUR, taps: SIXTEEN_TAPS, sums: None };
 pub(crate) const NEON_DOT: Target = Target {
     name: "neon-dot",
     rows: Layout { lanes: &in_order::<8>(), group: 4, ..Layout::PLAIN },
     taps: SIXTEEN_TAPS,
-    sums: false,
+    sums: None,
 };
 pub(crate) const NEON_I8MM: Target = Target {
     name: "neon-i8mm",
     rows: Layout { lanes: &in_order::<8>(), group: 8, ..Layout::PLAIN },
     taps: SIXTEEN_TAPS,
-    sums: false,
+    sums: None,
 };
 
 /// Eight channels of pairs of 16 bits.
 const EIGHT_OF_WORDS: Layout =
     Layout { lanes: &in_order::<8>(), group: 2, wide: true, filled: 4, ..Layout::PLAIN };
 pub(crate) const WASM_SIMD128: Target =
-    Target { name: "wasm-simd128", rows: EIGHT_OF_WORDS, taps: EIGHT_OF_WORDS, sums: false };
+    Target { name: "wasm-simd128", rows: EIGHT_OF_WORDS, taps: EIGHT_OF_WORDS, sums: None };
 
 /// ARM's DSP extension, which Cortex-M4, M7 and M33 have.
 pub(crate) const CORTEX_M: Target = Target {
     name: "cortex-m",
     rows: Layout { lanes: &in_order::<2>(), group: 4, woven: true, doubled: true, ..Layout::PLAIN },
     taps: Layout { lanes: &in_order::<4>(), group: 4, filled: 4, doubled: true, ..Layout::PLAIN },
-    sums: false,
+    sums: None,
 };
 
 impl Target {

@@ -4,68 +4,81 @@
 
 use std::sync::Arc;
 
+use super::noise::decibels;
 use super::variant::{Calibration, GraphVariant};
 use super::{KeepFloat, Quantized, QuantizerError, Settings, StepReport, keep_float};
 use crate::emit::{self, is_linear};
-use crate::ir::{Conv, LayerId, LayerOp, Model};
+use crate::ir::{LayerId, LayerOp, Model};
 use crate::quantize::scheme::Scheme;
 
 /// Share of the products that layers without int8 weights may have, of all products with weights.
 const FLOAT_SHARE: f64 = 0.2;
 
-/// True if the network has attention, and nearly all its products with weights are linear layers.
-pub(super) fn suits(model: &Model, settings: &Settings) -> bool {
-    let attends = model.layers.iter().any(|layer| matches!(layer.op, LayerOp::Softmax));
-    let keeps = matches!(settings.keep, KeepFloat::Nothing | KeepFloat::Named(_));
-    let products = |linear: bool| -> f64 {
-        let layers = model.layers.iter().filter_map(|layer| match &layer.op {
-            LayerOp::Conv(conv) if is_linear(conv) == linear => Some((layer, conv)),
-            _ => None,
-        });
-        let pixels = |conv: &Conv, values: usize| values / conv.bias.len() * conv.weights.len();
-        layers.map(|(layer, conv)| pixels(conv, layer.shape.elements()) as f64).sum()
-    };
-    attends && keeps && products(false) <= FLOAT_SHARE * products(true)
-}
-
-/// Quantizes such a network.
+/// Quantizes a network if it has attention, and nearly all its products with weights are those of linear
+/// layers, some of which are to be in int8; returns `None` for others.
 ///
 /// # Errors
 /// See [`QuantizerError`].
 pub(super) fn quantize(
     data: &Calibration<'_>,
     settings: &Settings,
-) -> Result<Quantized, QuantizerError> {
-    let GraphVariant { model, factors, statistics, means } = data.variant(false, &mut ())?;
+) -> Result<Option<Quantized>, QuantizerError> {
     let kept: Vec<LayerId> = match &settings.keep {
-        KeepFloat::Named(names) => keep_float::named(&model, names)?,
-        _ => Vec::new(),
+        KeepFloat::Nothing => Vec::new(),
+        KeepFloat::Named(names) => keep_float::named(&data.model, names)?,
+        _ => return Ok(None),
     };
-    let is_coded = |(id, conv): (LayerId, &Conv)| is_linear(conv) && !kept.contains(&id);
-    let convs = model.layers.iter().enumerate().filter_map(|(id, layer)| match &layer.op {
-        LayerOp::Conv(conv) => Some((id, conv)),
-        _ => None,
-    });
-    let layers = convs.map(is_coded).filter(|&coded| coded).count();
-    let scheme = Scheme {
+    let layers = linear_layers(&data.model).filter(|id| !kept.contains(id)).count();
+    if layers == 0 || !suits(&data.model) {
+        return Ok(None);
+    }
+    let GraphVariant { model, factors, statistics, means } = data.variant(false, &mut ())?;
+    let scheme = |kept: &[LayerId]| Scheme {
         in_codes: vec![false; model.layers.len()],
         quants: statistics.iter().map(|own| own.range.quant()).collect(),
         coded_means: means.clone(),
-        means,
+        means: means.clone(),
         rounded: Default::default(),
         ordered: Some(Arc::from(kept)),
     };
-    let emitted = emit::int8(&model, &scheme)?;
-    let noise = data.judge_scheme(&model, &scheme)?;
-    Ok(Quantized {
+    let mut steps = vec![StepReport::Dynamic { layers }];
+    let chosen = scheme(&kept);
+    let noise = data.judge_scheme(&model, &chosen)?;
+    if !kept.is_empty() {
+        let before = data.judge_scheme(&model, &scheme(&[]))?;
+        let names = kept.iter().map(|&id| model.layers[id].name.clone()).collect();
+        let gain_db = decibels(noise) - decibels(before);
+        steps.push(StepReport::KeptOrdered { layers: names, gain_db });
+    }
+    let emitted = emit::int8(&model, &chosen)?;
+    Ok(Some(Quantized {
         emitted,
         model,
         factors,
         observed: data.floats.observed.clone(),
-        scheme,
+        scheme: chosen,
         statistics,
         noise,
         alternatives: Vec::new(),
-        steps: vec![StepReport::Dynamic { layers }],
-    })
+        steps,
+    }))
+}
+
+/// Returns the layers that the engine can run as linear ones.
+fn linear_layers(model: &Model) -> impl Iterator<Item = LayerId> + '_ {
+    let is = |op: &LayerOp| matches!(op, LayerOp::Conv(conv) if is_linear(conv));
+    model.layers.iter().enumerate().filter(move |(_, layer)| is(&layer.op)).map(|(id, _)| id)
+}
+
+/// True if the network has attention, and nearly all its products with weights are linear layers.
+fn suits(model: &Model) -> bool {
+    let attends = model.layers.iter().any(|layer| matches!(layer.op, LayerOp::Softmax));
+    let mut products = [0.0; 2];
+    for layer in &model.layers {
+        if let LayerOp::Conv(conv) = &layer.op {
+            let pixels = layer.shape.elements() / conv.bias.len();
+            products[usize::from(is_linear(conv))] += pixels as f64 * conv.weights.len() as f64;
+        }
+    }
+    attends && products[0] <= FLOAT_SHARE * products[1]
 }

@@ -51,6 +51,13 @@ pub enum StepReport {
         /// Gain in dB.
         gain_db: f64,
     },
+    /// Layers were kept in floats of a fixed order, which the engine runs.
+    KeptOrdered {
+        /// Names of the layers.
+        layers: Vec<String>,
+        /// Gain in dB.
+        gain_db: f64,
+    },
     /// No layer was kept in float: the gain would be too small.
     KeptNone {
         /// Largest gain in dB.

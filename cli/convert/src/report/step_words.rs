@@ -32,6 +32,9 @@ impl fmt::Display for StepReport {
                     layers.join(", ")
                 )
             }
+            Self::KeptOrdered { layers, gain_db } => {
+                write!(f, "kept in float: {} ({gain_db:+.2} dB)", layers.join(", "))
+            }
             Self::KeptNone { gain_db } => {
                 write!(f, "no layer kept in float: at most {gain_db:.2} dB would be gained")
             }

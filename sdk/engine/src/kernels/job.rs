@@ -143,8 +143,8 @@ pub(crate) trait Kernel: Copy {
     /// is written by nothing else.
     unsafe fn rows(self, job: &Rows);
 
-    /// Multiplies gathered rows by panels and writes accumulators, four bytes each, in place of codes;
-    /// only if the [target](Self::TARGET) has sums.
+    /// Multiplies gathered rows by panels of the target's layout for sums, if it has one, and writes
+    /// accumulators, four bytes each, in place of codes.
     ///
     /// # Safety
     /// Same contract as [`Kernel::rows`].

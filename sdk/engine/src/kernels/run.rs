@@ -10,6 +10,7 @@ use super::drive::{self, Layer, Map, Target};
 use super::job::{Code, Kernel, Tail};
 use crate::ops::ordered::{linear, values, values_mut};
 use crate::ops::{self, Codes, Division};
+use crate::pack::Layout;
 use crate::plan::slots::Slot;
 use crate::plan::step::{Span, Step, StepOp, Value};
 
@@ -190,9 +191,9 @@ impl<K: Kernel> Run<'_, K> {
             return drive::add(self.kernel, self.memory.arena, values, a, b, clamp, range);
         }
         if let StepOp::Ordered(FloatOp::Linear { .. }) = step.op
-            && K::TARGET.sums
+            && let Some(layout) = K::TARGET.sums
         {
-            return self.linear(step);
+            return self.linear(step, layout);
         }
         let Some(layer) = self.layer(step) else {
             return self.kernel.compiled(Portable { run: self, step });
@@ -212,9 +213,10 @@ impl<K: Kernel> Run<'_, K> {
     }
 
     /// Runs a linear layer whose rows are quantized in the run.
-    fn linear(&self, step: &Step) {
+    fn linear(&self, step: &Step, layout: Layout) {
         let Memory { weights, packed, arena } = self.memory;
         let layer = Dynamic {
+            layout,
             packed: &packed[step.packed.range()],
             constants: constants(step, weights),
             depth: step.a.shape.c(),

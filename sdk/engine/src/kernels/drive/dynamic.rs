@@ -7,6 +7,7 @@ use offshoot_core::single::Steps;
 use crate::kernels::job::{Code, Kernel, Rows, Tail};
 use crate::ops::ordered::linear::{self, Layer};
 use crate::ops::ordered::{Bytes, float, values, values_mut};
+use crate::pack::Layout;
 use crate::plan::requant_path::RequantPath;
 
 /// Most rows at a time: all weights are read once for each block of them.
@@ -15,6 +16,8 @@ const ROWS: usize = 64;
 /// Linear layer for its kernel.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Dynamic<'a> {
+    /// Order of the panels.
+    pub layout: Layout,
     pub packed: &'a [i8],
     pub constants: Layer<'a>,
     /// Values of a pixel of the input.
@@ -24,9 +27,8 @@ pub(crate) struct Dynamic<'a> {
 }
 
 /// Returns the bytes of scratch that [`run`] needs for at most `pixels` at a time.
-pub(crate) fn scratch<K: Kernel>(depth: usize, pixels: usize) -> usize {
-    let row_bytes = K::ROWS.row_bytes(depth);
-    row_bytes.saturating_mul(pixels.clamp(1, ROWS)).saturating_add(K::spare_bytes(row_bytes))
+pub(crate) fn scratch(layout: &Layout, depth: usize, pixels: usize) -> usize {
+    layout.row_bytes(depth).saturating_mul(pixels.clamp(1, ROWS))
 }
 
 /// Computes pixels `x` of a linear layer into `y`, by a kernel that has [`Kernel::sums`].
@@ -37,10 +39,10 @@ pub(crate) fn run<K: Kernel>(
     x: &[i8],
     y: &mut [i8],
 ) {
-    let Dynamic { packed, constants, depth, channels } = *layer;
-    let row_bytes = K::ROWS.row_bytes(depth);
-    assert!(packed.len() == K::ROWS.bytes(channels, depth), "packed for another plan");
-    let (spare, rows) = scratch.split_at_mut(K::spare_bytes(row_bytes));
+    let Dynamic { layout, packed, constants, depth, channels } = *layer;
+    let row_bytes = layout.row_bytes(depth);
+    assert!(packed.len() == layout.bytes(channels, depth), "packed for another plan");
+    let rows = scratch;
     let pixels = y.len() / (4 * channels);
     let most = (rows.len() / row_bytes).min(ROWS);
     let block = pixels.div_ceil(pixels.div_ceil(most).max(1)).max(1);
@@ -51,19 +53,19 @@ pub(crate) fn run<K: Kernel>(
         let mut all = [Steps::new(0.0, 0.0); ROWS];
         let steps = &mut all[..count];
         let x = values(x);
-        kernel.compiled(Quantize { wide: K::ROWS.wide, depth, row_bytes, x, rows, steps });
+        kernel.compiled(Quantize { wide: layout.wide, depth, row_bytes, x, rows, steps });
         let tail = Tail { shift: 0, requant: RequantPath::Mantissas, zero: 0, clamp: Clamp::NONE };
         let job = Rows {
             cells: rows.as_ptr(),
             stride: row_bytes,
-            depth: row_bytes / K::ROWS.width(),
+            depth: row_bytes / layout.width(),
             pixels: count,
-            groups: depth.div_ceil(K::ROWS.group),
+            groups: depth.div_ceil(layout.group),
             panels: packed.as_ptr(),
             channels,
             out: y.as_mut_ptr(),
             out_stride: 4 * channels,
-            spare: spare.as_mut_ptr(),
+            spare: core::ptr::null_mut(),
             tail,
         };
         // SAFETY: `count` rows of `row_bytes` and as many pixels of the result were sliced above,

@@ -42,7 +42,7 @@ impl Kernel for Avx2 {
     #[inline]
     unsafe fn sums(self, job: &Rows) {
         // SAFETY: as above.
-        unsafe { panels::<RAW>(job) }
+        unsafe { sums(job) }
     }
 
     #[inline]
@@ -90,6 +90,16 @@ unsafe fn rows(job: &Rows) {
             RequantPath::Any => panels::<ANY>(job),
         }
     }
+}
+
+/// Computes accumulators of gathered rows.
+///
+/// # Safety
+/// Same contract as [`Kernel::sums`].
+#[target_feature(enable = "avx2")]
+pub(super) unsafe fn sums(job: &Rows) {
+    // SAFETY: the caller's promise.
+    unsafe { panels::<RAW>(job) }
 }
 
 /// Computes a convolution of gathered rows by one requantization method.

@@ -8,7 +8,7 @@ use core::arch::x86_64::*;
 use core::hint::black_box;
 
 use super::avx512_common::{PANEL, Scale, WIDE, clamped, codes, first, store};
-use super::avx512_depthwise;
+use super::{avx2, avx512_depthwise};
 use crate::kernels::job;
 use crate::kernels::job::{Code, Kernel, Rows, Sum, Taps};
 use crate::plan::requant_path::{ANY, LANES, MANTISSAS, RequantPath};
@@ -49,6 +49,12 @@ impl Kernel for Avx512Vnni {
     unsafe fn rows(self, job: &Rows) {
         // SAFETY: the caller's promise; `self` proves the instructions.
         unsafe { rows(job) }
+    }
+
+    #[inline]
+    unsafe fn sums(self, job: &Rows) {
+        // SAFETY: the caller's promise; `self` proves AVX2.
+        unsafe { avx2::sums(job) }
     }
 
     #[inline]

@@ -38,6 +38,12 @@ impl Kernel for AvxVnni {
     }
 
     #[inline]
+    unsafe fn sums(self, job: &Rows) {
+        // SAFETY: the caller's promise; `self` proves AVX2.
+        unsafe { avx2::sums(job) }
+    }
+
+    #[inline]
     unsafe fn taps(self, job: &Taps) {
         // SAFETY: as above.
         unsafe { avx2_depthwise::taps(job) }
