@@ -10,7 +10,7 @@ use offshoot_core::head::{
 };
 use offshoot_core::package::PackageError;
 use offshoot_core::preprocess::PreprocessError;
-use offshoot_core::signal::SignalError;
+use offshoot_core::preprocess::signal::SignalError;
 use offshoot_core::sound::SoundError;
 use offshoot_core::spatial::SpatialError;
 use offshoot_core::tail::{DeltaError, TuneError};

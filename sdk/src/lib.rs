@@ -34,7 +34,6 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod activations;
-mod anomaly;
 #[cfg_attr(not(any(target_os = "linux", target_os = "android")), path = "cores/unpinned.rs")]
 mod cores;
 mod error;
@@ -49,7 +48,6 @@ mod options;
 mod spatial;
 
 pub use activations::Activations;
-pub use anomaly::GoodHead;
 #[cfg(feature = "image")]
 pub use error::ImageError;
 pub use error::{Error, ErrorKind};
@@ -67,7 +65,7 @@ pub use offshoot_core::head::{
 };
 pub use offshoot_core::package::{Manifest, PackageError, PackageId, Precision};
 pub use offshoot_core::preprocess::PreprocessError;
-pub use offshoot_core::signal::SignalError;
+pub use offshoot_core::preprocess::signal::SignalError;
 pub use offshoot_core::sound::{Level, SoundError};
 pub use offshoot_core::spatial::{
     CellMap, Cells, CellsLayout, Detection, Expected, MAX_MARKS, Mark, Neighbours, SpatialError,
@@ -81,6 +79,7 @@ pub use offshoot_engine::{Isa, IsaError, PlanError, RunError};
 pub use offshoot_tract::TractError;
 pub use options::Options;
 pub use spatial::SpatialHead;
+pub use spatial::anomaly::GoodHead;
 
 /// The example of that page compiles and runs as a doctest.
 #[cfg(doctest)]

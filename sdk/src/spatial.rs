@@ -1,5 +1,7 @@
 //! A head that finds objects, in memory of its own, with files.
 
+pub mod anomaly;
+
 use std::fs;
 use std::ops::{Deref, DerefMut};
 use std::path::Path;

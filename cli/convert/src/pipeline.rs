@@ -107,7 +107,7 @@ pub enum ConvertError {
     },
     /// The description of the sensor is out of range.
     #[error("sensor: {0}")]
-    Sensor(#[from] offshoot_core::signal::SignalError),
+    Sensor(#[from] offshoot_core::preprocess::signal::SignalError),
     /// The input of the model is no log-mel spectrogram of the preset.
     #[error(
         "{path}: an input of {found} (rows x columns x channels); --sound {preset} makes frames x {bands} x 1"

@@ -1,5 +1,7 @@
 //! Bounding boxes in images: each becomes a labelled image of its own.
 
+pub mod scenes;
+
 use std::path::{Component, Path, PathBuf};
 
 use offshoot::Image;

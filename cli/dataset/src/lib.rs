@@ -21,11 +21,11 @@ mod formats;
 mod left_out;
 mod names;
 mod sample;
-mod scenes;
 mod table;
 
 pub use boxes::Area;
 use boxes::Folders;
+pub use boxes::scenes::{Scene, Scenes};
 pub use error::{At, DataError};
 pub use files::{Wanted, images};
 use files::{below, entries, spread};
@@ -33,7 +33,6 @@ pub use formats::array::{Array, Arrays};
 pub use formats::idx_cifar::Packed;
 pub use left_out::{Care, LeftOut, Reason};
 pub use sample::{Opener, Place, Sample, by_file};
-pub use scenes::{Scene, Scenes};
 
 /// Format of a labelled data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,7 +119,7 @@ struct Named {
     train: Vec<(Place, String)>,
     val: Vec<(Place, String)>,
     /// Whole images with their boxes, of formats with boxes.
-    scenes: Vec<scenes::Marked>,
+    scenes: Vec<boxes::scenes::Marked>,
     left_out: LeftOut,
 }
 

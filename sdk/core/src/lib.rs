@@ -4,7 +4,7 @@
 //! Modules in the order an image travels:
 //! [`frame`] -> [`preprocess`] -> ([`package`], [`graph`] executed by `offshoot-engine`)
 //! -> [`embedding`] -> [`head`]. A text comes by way of [`tokens`], sound by way of [`sound`], other
-//! sensors by way of [`signal`]; [`tail`] tunes the network's last layer, [`spatial`] finds objects
+//! sensors by way of [`preprocess::signal`]; [`tail`] tunes the network's last layer, [`spatial`] finds objects
 //! in feature maps, [`anomaly`] unusual places.
 //!
 //! The crate is `no_std` and allocates nothing; the `alloc` feature adds the writer that
@@ -36,8 +36,6 @@ mod parts;
 pub mod preprocess;
 pub mod quant;
 pub mod shape;
-pub mod signal;
-pub mod single;
 pub mod sound;
 pub mod spatial;
 pub mod statistics;
@@ -49,9 +47,9 @@ pub use frame::{Frame, PixelFormat};
 pub use graph::Graph;
 pub use package::Package;
 pub use parts::Parts;
+pub use preprocess::signal::{Sensor, Signal};
 pub use quant::{Multiplier, Quant, Scale};
 pub use shape::Shape;
-pub use signal::{Sensor, Signal};
 pub use sound::Sound;
 pub use tokens::Tokens;
 

@@ -10,8 +10,8 @@ use thiserror::Error;
 use crate::graph::{Graph, GraphError, Tensor, TensorId};
 use crate::limits;
 use crate::parts::Parts;
+use crate::preprocess::signal::{Sensor, SignalError};
 use crate::preprocess::{Channels, Preprocess, PreprocessError, Resize};
-use crate::signal::{Sensor, SignalError};
 use crate::sound::{Sound, SoundError};
 use crate::spatial::CellsLayout;
 use crate::tokens::Tokens;
@@ -36,8 +36,7 @@ pub use layout::{LayoutError, Section, VERSION};
 #[cfg(feature = "alloc")]
 pub use writer::{
     GraphWriter, WriteError, with_domain, with_packed, write_cells_package, write_package,
-    write_signal_package,
-    write_sound_package, write_text_package,
+    write_signal_package, write_sound_package, write_text_package,
 };
 
 /// Precision of a graph.
@@ -271,7 +270,8 @@ impl<'a> Package<'a> {
             section => Some(Sensor::decode(section).ok_or(PackageError::SensorSection)?),
         };
         let goldens = sections.get(Section::Golden);
-        let mut package = Self { manifest, graph, goldens, text, sound, sensor, cells: None, sections };
+        let mut package =
+            Self { manifest, graph, goldens, text, sound, sensor, cells: None, sections };
         match (&package.text, &package.sensor) {
             (Some(text), _) => package.check_text(text)?,
             (None, Some(sensor)) => package.check_sensor(sensor)?,

@@ -6,6 +6,7 @@
 //! pixels. Normalization and the first quantization are one table lookup.
 
 mod resample;
+pub mod signal;
 
 use resample::{Axis, resample};
 use serde::{Deserialize, Serialize};

@@ -2,6 +2,8 @@
 //!
 //! `sdk/docs/numerics.md` specifies the rules; this module implements them.
 
+pub mod single;
+
 use serde::{Deserialize, Serialize};
 
 /// Real value of one quantization step; finite and greater than zero.

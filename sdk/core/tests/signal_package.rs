@@ -6,7 +6,7 @@ use offshoot_core::graph::{TensorId, Window};
 use offshoot_core::package::{
     GoldenInput, LayoutError, PackageError, Packed, Section, with_packed,
 };
-use offshoot_core::signal::SignalError;
+use offshoot_core::preprocess::signal::SignalError;
 use offshoot_core::{Package, Sensor, Shape};
 
 #[path = "../../tests/common/mod.rs"]

@@ -2,7 +2,7 @@
 
 use offshoot_core::graph::Op;
 use offshoot_core::package::{PackageError, Packed};
-use offshoot_core::signal::SignalError;
+use offshoot_core::preprocess::signal::SignalError;
 use offshoot_core::{Embedding, Frame, Package, Signal};
 use thiserror::Error;
 

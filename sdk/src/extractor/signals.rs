@@ -5,7 +5,7 @@ use std::ops::Range;
 use offshoot_core::graph::Tensor;
 use offshoot_core::package::PackageError;
 use offshoot_core::preprocess::Preprocess;
-use offshoot_core::signal::SignalError;
+use offshoot_core::preprocess::signal::SignalError;
 use offshoot_core::{Embedding, Frame, Package, Quant, Sensor, Signal};
 
 use super::{Extractor, Stage, open};

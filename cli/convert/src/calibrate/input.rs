@@ -2,7 +2,7 @@
 
 use offshoot::{Embedding, Extractor, Package};
 use offshoot_core::preprocess::Preprocess;
-use offshoot_core::signal::SignalError;
+use offshoot_core::preprocess::signal::SignalError;
 use offshoot_core::tokens::{Tokens, TokensError};
 use offshoot_core::{Frame, Quant, Sensor, Shape, Signal};
 

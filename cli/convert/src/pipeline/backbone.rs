@@ -5,7 +5,6 @@ use offshoot_core::graph::{Blob, Element, TensorId};
 use offshoot_core::package::{
     Extras, FloatBytes, Golden, GoldenInput, GraphWriter, Manifest, PackageId, Precision,
     SampleBytes, TokenIds, WriteError,
-    TokenIds, WriteError,
 };
 use offshoot_core::preprocess::Preprocess;
 

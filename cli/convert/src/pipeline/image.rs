@@ -5,8 +5,7 @@ use offshoot_core::Frame;
 use offshoot_core::graph::{Blob, Element, TensorId};
 use offshoot_core::package::{
     Extras, Golden, GraphWriter, Manifest, PackageId, Precision, SampleBytes, WriteError,
-    write_cells_package,
-    write_package, write_sound_package,
+    write_cells_package, write_package, write_sound_package,
 };
 use offshoot_core::preprocess::{Channels, Preprocess, Resize};
 use offshoot_core::spatial::CellsLayout;

@@ -12,7 +12,7 @@ use super::layout::{
 use super::{Extras, Golden, GoldenInput, Manifest, Measured, Package, PackageError, Packed, Text};
 use crate::graph::{Affine, Blob, Graph, GraphError, Inputs, Node, Op, Tensor, TensorId};
 use crate::preprocess::Preprocess;
-use crate::signal::Sensor;
+use crate::preprocess::signal::Sensor;
 use crate::sound::Sound;
 use crate::spatial::CellsLayout;
 

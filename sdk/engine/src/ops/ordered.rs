@@ -6,7 +6,7 @@
 use core::ops::Range;
 
 use offshoot_core::graph::{Binary, FloatOp};
-use offshoot_core::single;
+use offshoot_core::quant::single;
 
 use super::Codes;
 use crate::plan::step::{Step, StepOp};

@@ -2,7 +2,7 @@
 //! with panels of weights by a kernel, and the results in float.
 
 use offshoot_core::graph::Clamp;
-use offshoot_core::single::Steps;
+use offshoot_core::quant::single::Steps;
 
 use crate::kernels::job::{Code, Kernel, Rows, Tail};
 use crate::ops::ordered::linear::{self, Layer};

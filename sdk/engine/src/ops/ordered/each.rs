@@ -3,7 +3,7 @@
 use core::ops::Range;
 
 use offshoot_core::graph::{Binary, Unary};
-use offshoot_core::single;
+use offshoot_core::quant::single;
 
 use super::super::{BLOCK, Codes};
 use super::{Bytes, bytes, float, values_mut};

@@ -1,7 +1,7 @@
 //! Fully connected layer whose inputs are quantized pixel by pixel, with a scale and a zero point of
 //! the pixel's own.
 
-use offshoot_core::single::{self, LANES, Steps};
+use offshoot_core::quant::single::{self, LANES, Steps};
 
 use super::{Bytes, bytes, float};
 

@@ -1,7 +1,7 @@
 //! Sums in a fixed order: matrix products, convolutions and pools of floats.
 
 use offshoot_core::graph::Window;
-use offshoot_core::single::{self, LANES};
+use offshoot_core::quant::single::{self, LANES};
 
 use super::super::Covered;
 use super::{Bytes, bytes, float};

@@ -121,7 +121,7 @@ fn joined(marked: Vec<Marked>) -> Vec<Marked> {
 
 impl Named {
     /// Keeps an image with its boxes as a scene.
-    pub(super) fn mark(&mut self, path: &Path, is_train: bool, boxes: Vec<(String, Area)>) {
+    pub(crate) fn mark(&mut self, path: &Path, is_train: bool, boxes: Vec<(String, Area)>) {
         let mut boxes = boxes;
         boxes.retain(|(_, area)| area.width.min(area.height) >= SHORTEST);
         self.scenes.push(Marked { path: path.to_path_buf(), is_train, boxes });

@@ -19,7 +19,7 @@ use crate::shape::Shape;
 /// // Two steps of an accelerometer with three axes.
 /// let signal = Signal::int16(3, &[0, 0, 16_384, 120, -64, 16_300])?;
 /// assert_eq!((signal.channels(), signal.places()), (3, 2));
-/// # Ok::<(), offshoot_core::signal::SignalError>(())
+/// # Ok::<(), offshoot_core::preprocess::signal::SignalError>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Signal<'a> {
