@@ -1,9 +1,9 @@
 //! A head that finds objects, in memory of its own, with files.
 
 pub mod anomaly;
+mod methods;
 
 use std::fs;
-use std::ops::{Deref, DerefMut};
 use std::path::Path;
 
 use offshoot_core::package::PackageId;
@@ -19,8 +19,7 @@ const MOST: usize = 64;
 
 /// Head that finds, points at and counts objects, taught on the board with points and boxes.
 ///
-/// Its methods are those of [`offshoot_core::spatial::SpatialHead`], which is the same without an
-/// allocator.
+/// [`offshoot_core::spatial::SpatialHead`] is the same without an allocator.
 ///
 /// # Example
 ///
@@ -149,18 +148,4 @@ pub(crate) fn reserve(words: usize) -> Result<Box<[u64]>, Error> {
     memory.try_reserve_exact(words).map_err(|_| ErrorKind::Memory { need })?;
     memory.resize(words, 0);
     Ok(memory.into_boxed_slice())
-}
-
-impl Deref for SpatialHead {
-    type Target = CoreHead<Box<[u64]>>;
-
-    fn deref(&self) -> &Self::Target {
-        &self.head
-    }
-}
-
-impl DerefMut for SpatialHead {
-    fn deref_mut(&mut self) -> &mut Self::Target {
-        &mut self.head
-    }
 }

@@ -1,11 +1,11 @@
 //! A head that tells unusual places from good frames alone, in memory of its own, with files.
 
 use std::fs;
-use std::ops::{Deref, DerefMut};
 use std::path::Path;
 
-use offshoot_core::anomaly::{GoodHead as CoreHead, GoodRecord};
-use offshoot_core::spatial::SpatialError;
+use offshoot_core::anomaly::{GoodHead as CoreHead, GoodRecord, Unusual};
+use offshoot_core::package::PackageId;
+use offshoot_core::spatial::{Cells, CellsLayout, SpatialError};
 
 use crate::head::replace_file;
 use crate::spatial::reserve;
@@ -13,8 +13,7 @@ use crate::{Error, ErrorKind, Extractor};
 
 /// Head that knows good parts and marks what is unusual, and where.
 ///
-/// Its methods are those of [`offshoot_core::anomaly::GoodHead`], which is the same without an
-/// allocator.
+/// [`offshoot_core::anomaly::GoodHead`] is the same without an allocator.
 ///
 /// ```no_run
 /// use offshoot::{Extractor, GoodHead, Image};
@@ -80,18 +79,72 @@ impl GoodHead {
             Err(error) => Err(at(error)),
         }
     }
-}
 
-impl Deref for GoodHead {
-    type Target = CoreHead<Box<[u64]>>;
-
-    fn deref(&self) -> &Self::Target {
-        &self.0
+    /// Layout of the cells that it reads.
+    pub fn layout(&self) -> &CellsLayout {
+        self.0.layout()
     }
-}
 
-impl DerefMut for GoodHead {
-    fn deref_mut(&mut self) -> &mut Self::Target {
-        &mut self.0
+    /// Id of the package that makes its cells.
+    pub fn package_id(&self) -> PackageId {
+        self.0.package_id()
+    }
+
+    /// Number of good frames that were learned.
+    pub fn lessons(&self) -> u32 {
+        self.0.lessons()
+    }
+
+    /// True if each place has a mean of its own.
+    pub fn is_fixed(&self) -> bool {
+        self.0.is_fixed()
+    }
+
+    /// Returns the score from which a frame is unusual: three deviations above the mean of the good
+    /// frames that were tested before they were learned; [`None`] before there were three.
+    pub fn threshold(&self) -> Option<f32> {
+        self.0.threshold()
+    }
+
+    /// Learns a good frame. If the head is fitted, the frame is first asked of it: the threshold comes
+    /// from these tests.
+    ///
+    /// # Errors
+    ///
+    /// [`SpatialError`] for cells of another package, or too many frames.
+    pub fn teach(&mut self, cells: &Cells<'_>) -> Result<(), SpatialError> {
+        self.0.teach(cells)
+    }
+
+    /// Takes the last lesson back; false if there is none that can be.
+    pub fn undo(&mut self) -> bool {
+        self.0.undo()
+    }
+
+    /// Asks the head about a good frame without learning it; the threshold counts it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`GoodHead::look`].
+    pub fn test(&mut self, cells: &Cells<'_>) -> Result<(), SpatialError> {
+        self.0.test(cells)
+    }
+
+    /// Computes means and covariance from the sums.
+    ///
+    /// # Errors
+    ///
+    /// [`SpatialError::NothingLearned`] before two lessons.
+    pub fn fit(&mut self) -> Result<(), SpatialError> {
+        self.0.fit()
+    }
+
+    /// Measures how unusual a frame is, and where.
+    ///
+    /// # Errors
+    ///
+    /// [`SpatialError`] if the head is not fitted, or the cells are of another package.
+    pub fn look(&mut self, cells: &Cells<'_>) -> Result<Unusual<'_>, SpatialError> {
+        self.0.look(cells)
     }
 }
