@@ -175,6 +175,16 @@ pub enum DataError {
         /// Number of channels that the package takes.
         channels: usize,
     },
+    /// Recording shorter than a window of the package.
+    #[error("{name}: {have} places (steps of time, or pixels); a window of the package has {need}")]
+    Short {
+        /// Name of the signal.
+        name: String,
+        /// Number of places.
+        have: usize,
+        /// Number of places of a window.
+        need: usize,
+    },
     /// File is no WAV file, or is damaged.
     #[error("{path}: {what}")]
     Sound {

@@ -199,6 +199,7 @@ impl DataError {
                 _ => return None,
             },
             Self::Read { .. } | Self::EmptyText { .. } => Reason::Unreadable,
+            Self::Channels { .. } | Self::Short { .. } => Reason::Unreadable,
             Self::OtherFormat { .. } => Reason::OtherFormat,
             Self::EmptyBox { .. } | Self::Outside { .. } => Reason::Outside,
             Self::Broken { .. } | Self::Missing { .. } => Reason::Broken,

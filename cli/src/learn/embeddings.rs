@@ -260,8 +260,8 @@ pub enum Reader {
     Texts(Box<Tokenizer>, usize),
     /// Clips of sound, at a sampling rate in Hz.
     Sounds(u32),
-    /// Recordings of signals with so many channels.
-    Signals(usize),
+    /// Recordings of signals: number of channels, and of the places of a window.
+    Signals(usize, usize),
 }
 
 impl Reader {
@@ -276,7 +276,8 @@ impl Reader {
             return Ok(Self::Sounds(sound.rate));
         }
         if let Some(sensor) = package.sensor() {
-            return Ok(Self::Signals(sensor.normalization().len()));
+            let places = extractor.window_places().unwrap_or_default();
+            return Ok(Self::Signals(sensor.normalization().len(), places));
         }
         let Some((text, most)) = package.text().zip(extractor.token_limit()) else {
             return Ok(Self::Images);
@@ -295,7 +296,7 @@ impl Reader {
             Self::Images => Wanted::Images,
             Self::Texts(..) => Wanted::Texts,
             Self::Sounds(_) => Wanted::Sounds,
-            Self::Signals(_) => Wanted::Signals,
+            Self::Signals(..) => Wanted::Signals,
         }
     }
 
@@ -305,7 +306,7 @@ impl Reader {
             Self::Images => "images",
             Self::Texts(..) => "texts",
             Self::Sounds(_) => "sounds",
-            Self::Signals(_) => "signals",
+            Self::Signals(..) => "signals",
         }
     }
 
@@ -318,7 +319,7 @@ impl Reader {
         let (tokenizer, most) = match self {
             Self::Images => return Ok(Input::Image(opener.open(sample)?)),
             Self::Sounds(rate) => return Ok(Input::Sound(sample.sound(*rate)?)),
-            Self::Signals(channels) => return signal(sample, *channels),
+            Self::Signals(channels, places) => return signal(sample, *channels, *places),
             Self::Texts(tokenizer, most) => (tokenizer, most),
         };
         let ids = tokenizer.encode(&sample.text()?, *most)?;
@@ -329,13 +330,17 @@ impl Reader {
     }
 }
 
-/// Reads a signal of a number of channels.
-fn signal(sample: &Sample, channels: usize) -> Result<Input, EmbedError> {
+/// Reads a signal of a number of channels, at least `need` places long.
+fn signal(sample: &Sample, channels: usize, need: usize) -> Result<Input, EmbedError> {
     let array = sample.array()?;
     let Some(samples) = array.of_channels(channels) else {
         let name = sample.name();
         return Err(DataError::Channels { name, dims: array.dims, channels }.into());
     };
+    let have = samples.len() / channels;
+    if have < need {
+        return Err(DataError::Short { name: sample.name(), have, need }.into());
+    }
     Ok(Input::Signal(samples, channels))
 }
 

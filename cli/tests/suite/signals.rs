@@ -185,7 +185,7 @@ fn wrong_data_and_options_are_refused() {
     converted(dir);
     fs::write(dir.join("a.jpg"), "no image").unwrap();
     let train = ["train", "gestures.offshoot", "other", "-o", "a.head"];
-    refused(dir, &train, &["a signal of 2 places", "takes 128"]);
+    refused(dir, &train, &["1.csv: 2 places", "a window of the package has 128"]);
 }
 
 /// Models with other inputs than pictures: channels, batch and order by the data.

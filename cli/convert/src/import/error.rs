@@ -87,6 +87,18 @@ pub enum ImportError {
         /// Next step for the user.
         hint: String,
     },
+    /// The model's input does not fit the signals.
+    #[error("{path}: input `{input}` is {found}. {hint}")]
+    Signal {
+        /// Path of the file.
+        path: PathBuf,
+        /// Name of the input.
+        input: String,
+        /// Type and shape of the input.
+        found: String,
+        /// Next step for the user.
+        hint: String,
+    },
     /// The language backbone has an unknown structure.
     #[error("{path}: as a language backbone: {reason}")]
     Text {

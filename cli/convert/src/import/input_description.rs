@@ -33,7 +33,7 @@ impl<'g> Stated<'g> {
         Some(lengths.collect())
     }
 
-    fn words(&self) -> String {
+    pub(super) fn words(&self) -> String {
         let kind = match self.kind {
             Some(DataType::Float) => "float32".to_string(),
             Some(DataType::Double) => "float64".to_string(),

@@ -104,7 +104,7 @@ impl Source {
                 "The calibration set has arrays of {shown}: neither their first nor their last length is that of \
                  the input's second or last dimension, its channels."
             );
-            return Err(self.input_error(&input, &hint));
+            return Err(self.signal_error(&input, &hint));
         };
         self.signal = Some(SignalInput { channels, window });
         Ok(length)
@@ -153,6 +153,12 @@ impl Source {
         }
     }
 
+    fn signal_error(&self, input: &str, hint: &str) -> ImportError {
+        let found = self.stated(input).map_or_else(|| "not described".to_string(), |s| s.words());
+        let hint = hint.to_string();
+        ImportError::Signal { path: self.path.clone(), input: input.to_string(), found, hint }
+    }
+
     /// Returns the input shape of a model for signals.
     pub(super) fn signal_shape(
         &self,
@@ -161,11 +167,11 @@ impl Source {
     ) -> Result<Vec<usize>, ImportError> {
         let dims = self.stated(input).and_then(|stated| stated.dims()).unwrap_or_default();
         let shape = signal.shape(&dims).ok_or_else(|| {
-            self.input_error(input, "Its length is open: give --window PLACES, such as 128.")
+            self.signal_error(input, "Its length is open: give --window PLACES, such as 128.")
         })?;
         let has_layout = signal.layout(&shape).is_some();
         has_layout.then_some(shape).ok_or_else(|| {
-            self.input_error(input, "A signal has channels and at most two other dimensions.")
+            self.signal_error(input, "A signal has channels and at most two other dimensions.")
         })
     }
 }
