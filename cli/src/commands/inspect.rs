@@ -28,10 +28,15 @@ pub(super) fn run(args: &InspectArgs) -> Result<(), CommandError> {
         return model(args);
     }
     let extractor = Extractor::open(&args.package)?;
-    if args.json {
-        package_json(&extractor);
-        return Ok(());
+    match args.json {
+        true => package_json(&extractor),
+        false => package_table(args, &extractor),
     }
+    Ok(())
+}
+
+/// Prints what a package states as a table.
+fn package_table(args: &InspectArgs, extractor: &Extractor) {
     let package = extractor.package();
     let manifest = package.manifest();
     let graph = package.graph();
@@ -87,7 +92,6 @@ pub(super) fn run(args: &InspectArgs) -> Result<(), CommandError> {
             );
         }
     }
-    Ok(())
 }
 
 /// Prints what a package states as JSON.

@@ -55,8 +55,7 @@ pub fn choose(
     let Some((stated, why)) = stated else { return guess(overrides, source, imported, frames) };
     let preprocess = stated.preprocess(stated.preset.unwrap_or(Preset::Unit), imported);
     let mut chosen = Chosen { preprocess, why, warning: None };
-    // Statements that come with a model are trusted; statements of users about models of others are
-    // checked.
+    // Statements of a model are trusted, those of users about models of others checked.
     if overrides.settled
         || overrides.preset.is_none() && overrides.mean.zip(overrides.std).is_none()
     {
