@@ -160,7 +160,7 @@ pub enum ErrorKind {
     /// The package gives no cells.
     #[error("the package gives {gives}; convert the model with --cells")]
     NoCells {
-        /// What it gives instead.
+        /// Output that it gives instead.
         gives: &'static str,
     },
     /// A head cannot be encoded.

@@ -1,4 +1,4 @@
-//! What a spatial head does with frames: lessons, undo, tests, detections, merges.
+//! Work of a spatial head on frames: lessons, undo, tests, detections, merges.
 
 use super::cells::{Cells, Rows};
 use super::learn::evidence;

@@ -1,6 +1,6 @@
 //! Marks: objects that a user has pointed at, and the cells that they are learned from.
 //!
-//! Of a box the middle 40 % of both sides are the object, and in any case the nearest cell; the rest
+//! The middle 40 % of a box's sides are the object, and in any case the nearest cell; the rest
 //! of the box is ignored, since a cell there sees half of the object; everything else is
 //! background. Smaller objects come after larger ones, so that one in front of another keeps its
 //! cells.

@@ -97,9 +97,9 @@ fn overlap(a: &Detection, b: &Detection) -> f32 {
 /// Scores of all cells.
 #[derive(Debug)]
 pub(crate) struct Scores<'m> {
-    /// Of each cell its score in each class.
+    /// Score of each cell in each class.
     pub classes: &'m mut [f32],
-    /// Of each cell the numbers of its box.
+    /// Numbers of each cell's box.
     pub boxes: &'m mut [f32],
     /// Candidates, those with the highest scores first.
     pub candidates: &'m mut [f32],
