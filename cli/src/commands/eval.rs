@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use offshoot::HeadKind;
+use offshoot::{Extractor, HeadKind};
 
 use super::find;
 use super::shared::{
@@ -23,6 +23,11 @@ pub(super) fn run(args: &EvalArgs) -> Result<(), CommandError> {
         return find::eval(args, extractor);
     }
     check_no_cells(&args.package, &[(args.templates.is_some(), "--templates")])?;
+    classify(args, extractor)
+}
+
+/// Measures heads that classify.
+fn classify(args: &EvalArgs, extractor: Extractor) -> Result<(), CommandError> {
     let Embedded { data, extractor, train, val, kind } =
         embed_data(extractor, &args.data, &args.selection.selection(), &[])?;
     check_classes(&args.data, &data.classes)?;

@@ -47,16 +47,7 @@ fn package_table(args: &InspectArgs, extractor: &Extractor) {
     println!("  id             {}", manifest.id);
     println!("  precision      {}", manifest.precision.name());
     input(&package);
-    let unit = if manifest.extras.unit_length { ", brought to length 1" } else { "" };
-    match package.cells() {
-        None => println!("  embedding      {} values{unit}", package.embedding_dim()),
-        Some(cells) => print!("{}", CellsTable(cells)),
-    }
-    let starts = manifest.extras.parts;
-    if !starts.is_empty() {
-        let starts: Vec<String> = starts.iter().map(|start| start.to_string()).collect();
-        println!("  parts          {}, from value {}", starts.len(), starts.join(", "));
-    }
+    output(&package);
     println!("  layers         {}", graph.node_count());
     println!("  MACs           {}", millions(graph.macs()));
     let memory = extractor.memory();
@@ -122,6 +113,21 @@ fn package_json(extractor: &Extractor) {
 
 /// Number of channels whose normalization is printed.
 const SHOWN: usize = 8;
+
+/// Prints the output of a package.
+fn output(package: &Package<'_>) {
+    let manifest = package.manifest();
+    let unit = if manifest.extras.unit_length { ", brought to length 1" } else { "" };
+    match package.cells() {
+        None => println!("  embedding      {} values{unit}", package.embedding_dim()),
+        Some(cells) => print!("{}", CellsTable(cells)),
+    }
+    let starts = manifest.extras.parts;
+    if !starts.is_empty() {
+        let starts: Vec<String> = starts.iter().map(|start| start.to_string()).collect();
+        println!("  parts          {}, from value {}", starts.len(), starts.join(", "));
+    }
+}
 
 /// Prints the input of a package.
 fn input(package: &Package<'_>) {

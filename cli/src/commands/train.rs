@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use offshoot::{Advice, Head, Limits, Parts, Report, View};
+use offshoot::{Advice, Extractor, Head, Limits, Parts, Report, View};
 use offshoot_convert::report::bytes;
 use offshoot_core::head::HeadError;
 use offshoot_device::Machine;
@@ -26,13 +26,18 @@ const ADVICE: usize = 5;
 pub(super) fn run(args: &TrainArgs) -> Result<(), CommandError> {
     check_count(args.shots, "--shots", &args.data)?;
     check_count(args.keep, "--keep", &args.data)?;
-    let views: Vec<View> = args.augment.iter().copied().map(View::from).collect();
     let extractor = args.tail.open(args.run, &args.package)?;
     if extractor.cells_layout().is_some() {
         return find::train(args, extractor);
     }
     let of_cells = [(args.good.is_some(), "--good"), (args.templates.is_some(), "--templates")];
     check_no_cells(&args.package, &of_cells)?;
+    classify(args, extractor)
+}
+
+/// Trains a head that classifies.
+fn classify(args: &TrainArgs, extractor: Extractor) -> Result<(), CommandError> {
+    let views: Vec<View> = args.augment.iter().copied().map(View::from).collect();
     let Embedded { data, extractor, train, val, kind } =
         embed_data(extractor, &args.data, &args.selection.selection(), &views)?;
     // No test samples have to be left.

@@ -175,6 +175,29 @@ fn squares(folder: &Path, count: usize) {
     }
 }
 
+/// Checks the results of `predict --json` against the labels of the picture.
+fn results_lie_where_the_labels_do(folder: &Path, one: &str) {
+    let told = ok(folder, &["predict", "eyes.offshoot", "squares.cells", one, "--json"]);
+    let results: serde_json::Value = serde_json::from_str(&told).unwrap();
+    let first = &results[0];
+    assert_eq!(first["image_id"], 2);
+    assert_eq!(first["bbox"].as_array().unwrap().len(), 4);
+    let labels = fs::read_to_string(folder.join("squares/labels/val/2.txt")).unwrap();
+    for own in results.as_array().unwrap() {
+        // Classes of a head are sorted by name, those of the labels are not.
+        let class = u64::from(own["category"] != "red");
+        assert_eq!(own["category_id"], 2 - class);
+        let line = labels.lines().find(|line| line.starts_with(&class.to_string())).unwrap();
+        let want: Vec<f64> = line.split(' ').map(|x| x.parse().unwrap()).collect();
+        let middle = |at: usize| {
+            own["bbox"][at].as_f64().unwrap() + own["bbox"][at + 2].as_f64().unwrap() / 2.0
+        };
+        // Within a cell.
+        assert!((middle(0) - 96.0 * want[1]).abs() <= 8.0, "{own} {want:?}");
+        assert!((middle(1) - 96.0 * want[2]).abs() <= 8.0, "{own} {want:?}");
+    }
+}
+
 #[test]
 fn objects_are_found_by_every_command() {
     let dir = tempfile::tempdir().unwrap();
@@ -217,25 +240,7 @@ fn objects_are_found_by_every_command() {
         ok(folder, &["predict", "eyes.offshoot", "squares.cells", one, "--draw", "found.png"]);
     assert!(told.contains("1 red") && told.contains("1 green"), "{told}");
     assert!(image::open(folder.join("found.png")).is_ok());
-    let told = ok(folder, &["predict", "eyes.offshoot", "squares.cells", one, "--json"]);
-    let results: serde_json::Value = serde_json::from_str(&told).unwrap();
-    let first = &results[0];
-    assert_eq!(first["image_id"], 2);
-    assert_eq!(first["bbox"].as_array().unwrap().len(), 4);
-    let labels = fs::read_to_string(folder.join("squares/labels/val/2.txt")).unwrap();
-    for own in results.as_array().unwrap() {
-        // Classes of a head are sorted by name, those of the labels are not.
-        let class = u64::from(own["category"] != "red");
-        assert_eq!(own["category_id"], 2 - class);
-        let line = labels.lines().find(|line| line.starts_with(&class.to_string())).unwrap();
-        let want: Vec<f64> = line.split(' ').map(|x| x.parse().unwrap()).collect();
-        let middle = |at: usize| {
-            own["bbox"][at].as_f64().unwrap() + own["bbox"][at + 2].as_f64().unwrap() / 2.0
-        };
-        // Within a cell.
-        assert!((middle(0) - 96.0 * want[1]).abs() <= 8.0, "{own} {want:?}");
-        assert!((middle(1) - 96.0 * want[2]).abs() <= 8.0, "{own} {want:?}");
-    }
+    results_lie_where_the_labels_do(folder, one);
     refused(
         folder,
         &["predict", "eyes.offshoot", "squares.cells", one, one, "--draw", "no.png"],

@@ -200,26 +200,28 @@ fn run(seed: u64) {
                 model.lessons.extend(other.lessons);
             }
             5 if head.fit().is_ok() => ask(&mut head, &model, layout, &mut random),
-            _ => {
-                let marks = marks(&head, &model.names, &mut random);
-                let codes = scene(&layout, &marks, &mut random);
-                let before = bytes(&head);
-                head.teach(&Cells::new(layout, &codes).expect("length"), &marks).expect("valid");
-                if random.below(3) == 0 {
-                    assert!(head.undo() && !head.undo());
-                    assert_eq!(bytes(&head), before, "undo leaves no trace");
-                } else {
-                    let name =
-                        |mark: &Mark| head.class_name(mark.class).expect("it is there").to_string();
-                    let marks = marks.iter().map(|mark| (name(mark), *mark)).collect();
-                    let reference = model.reference.clone();
-                    model.lessons.push(Lesson { reference, codes, marks });
-                }
-            }
+            _ => teach(&mut head, &mut model, layout, &mut random),
         }
         let anew = model.head(layout, &head);
         assert_eq!(bytes(&anew), bytes(&head), "seed {seed}");
     }
+}
+
+/// Teaches a frame, and undoes it now and then.
+fn teach(head: &mut Head, model: &mut Model, layout: CellsLayout, random: &mut Random) {
+    let marks = marks(head, &model.names, random);
+    let codes = scene(&layout, &marks, random);
+    let before = bytes(head);
+    head.teach(&Cells::new(layout, &codes).expect("length"), &marks).expect("valid");
+    if random.below(3) == 0 {
+        assert!(head.undo() && !head.undo());
+        assert_eq!(bytes(head), before, "undo leaves no trace");
+        return;
+    }
+    let name = |mark: &Mark| head.class_name(mark.class).expect("it is there").to_string();
+    let marks = marks.iter().map(|mark| (name(mark), *mark)).collect();
+    let reference = model.reference.clone();
+    model.lessons.push(Lesson { reference, codes, marks });
 }
 
 /// Asks the head, and one that is made anew: the same bits.
