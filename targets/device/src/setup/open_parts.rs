@@ -62,6 +62,16 @@ fn absent() -> io::Error {
 }
 
 impl CameraPart {
+    /// Returns true if it takes standard input.
+    pub fn takes_input(&self) -> bool {
+        matches!(self, Self::Pipe(_) | Self::Samples(_))
+    }
+
+    /// Returns true if it gives signals in place of images.
+    pub fn is_sensor(&self) -> bool {
+        matches!(self, Self::Table(_) | Self::Samples(_))
+    }
+
     /// Opens the camera or sensor for a package; one that is not real takes a frame every `pause`.
     ///
     /// # Errors

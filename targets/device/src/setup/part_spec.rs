@@ -55,18 +55,6 @@ pub enum CameraPart {
     Samples(SampleForm),
 }
 
-impl CameraPart {
-    /// Returns true if it takes standard input.
-    pub fn takes_input(&self) -> bool {
-        matches!(self, Self::Pipe(_) | Self::Samples(_))
-    }
-
-    /// Returns true if it gives signals in place of images.
-    pub fn is_sensor(&self) -> bool {
-        matches!(self, Self::Table(_) | Self::Samples(_))
-    }
-}
-
 /// Returns the form of samples that a part names, such as `-:csv`.
 fn samples(path: &Path) -> Option<SampleForm> {
     let name = path.to_str()?.strip_prefix("-:")?;
