@@ -169,6 +169,9 @@ enum offshoot_precision
     OFFSHOOT_PRECISION_FLOAT = 2,
     // Int8 where the engine has the operation, floats elsewhere.
     OFFSHOOT_PRECISION_MIXED = 3,
+    // Linear layers in int8 with scales computed in the run, the rest in floats: the engine runs it
+    // alone, with the same bits everywhere.
+    OFFSHOOT_PRECISION_DYNAMIC = 4,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L

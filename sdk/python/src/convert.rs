@@ -200,7 +200,7 @@ pub(crate) struct Conversion {
     /// Reason of the preprocessing.
     #[pyo3(get)]
     preprocess_why: String,
-    /// Precision: ``"int8"``, ``"f32"`` or ``"mixed"``.
+    /// Precision: ``"int8"``, ``"int8 dynamic"``, ``"f32"`` or ``"mixed"``.
     #[pyo3(get)]
     precision: &'static str,
     /// Number of values of an embedding.

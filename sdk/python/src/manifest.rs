@@ -22,7 +22,7 @@ pub(crate) struct Manifest {
     tool: String,
     /// Digest that binds heads to this package.
     id: String,
-    /// Precision: ``"int8"``, ``"f32"`` or ``"mixed"``.
+    /// Precision: ``"int8"``, ``"int8 dynamic"``, ``"f32"`` or ``"mixed"``.
     precision: &'static str,
     /// True if embeddings are L2-normalized.
     unit_length: bool,
