@@ -10,6 +10,7 @@ use crate::quant::{Quant, Scale};
 use crate::shape::Shape;
 
 mod check;
+mod names;
 mod ops;
 
 pub use check::GraphError;
