@@ -266,7 +266,7 @@ fn from_a_model_to_answers() {
     }
     let text = ok(dir, &["inspect", "words.offshoot"]);
     for part in
-        ["text, up to 20 tokens of 24, filled with 0", "mean of the tokens", "precision      mixed"]
+        ["text, up to 20 tokens of 24, filled with 0", "mean of the tokens", "precision      int8 dynamic"]
     {
         assert!(text.contains(part), "{part}: {text}");
     }
