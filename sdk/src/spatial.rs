@@ -78,6 +78,12 @@ impl SpatialHead {
         Ok(self.head.detect(cells, &mut self.found)?)
     }
 
+    /// Returns the number of bytes of [`SpatialHead::save`].
+    #[must_use]
+    pub fn encoded_len(&self) -> usize {
+        self.head.encoded_len()
+    }
+
     /// Returns the bytes of [`SpatialHead::save`].
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {

@@ -126,13 +126,13 @@ fn finding() {
                 head.fit().unwrap();
             }
             let mut found = [Detection::NONE; 8];
-            let by_slice = head.detect(&cells, &mut found).unwrap().len();
-            head.find(&cells).unwrap().len().min(8) + by_slice
+            let candidates = head.candidates(&cells, &mut found).unwrap().len();
+            candidates + head.find(&cells).unwrap().len()
         };
         (0..TIMES).map(one).sum::<usize>()
     });
     assert_eq!(counts, Counts::NONE);
-    assert!(sum.is_multiple_of(2) && head.lessons() == 5);
+    assert!(sum > 0 && head.lessons() == 5);
 }
 
 /// Changing one's mind, reporting, choosing what to keep and merging.

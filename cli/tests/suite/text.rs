@@ -265,9 +265,11 @@ fn from_a_model_to_answers() {
         assert!(text.contains(part), "{part}: {text}");
     }
     let text = ok(dir, &["inspect", "words.offshoot"]);
-    for part in
-        ["text, up to 20 tokens of 24, filled with 0", "mean of the tokens", "precision      int8 dynamic"]
-    {
+    for part in [
+        "text, up to 20 tokens of 24, filled with 0",
+        "mean of the tokens",
+        "precision      int8 dynamic",
+    ] {
         assert!(text.contains(part), "{part}: {text}");
     }
     assert!(ok(dir, &["verify", "words.offshoot"]).starts_with("verify ok  2 vectors"));

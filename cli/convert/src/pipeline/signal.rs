@@ -4,7 +4,8 @@ use offshoot::Extractor;
 use offshoot_core::Signal;
 use offshoot_core::graph::{Blob, Element, TensorId};
 use offshoot_core::package::{
-    Extras, FloatBytes, Golden, GraphWriter, Manifest, PackageId, WriteError, write_signal_package,
+    Extras, FloatBytes, Golden, GraphWriter, Manifest, PackageId, Precision, WriteError,
+    write_signal_package,
 };
 use offshoot_core::preprocess::Preprocess;
 
@@ -172,7 +173,12 @@ impl Backbone for SignalBackbone<'_> {
         Preprocess::NONE
     }
 
-    fn input_table(&self, _: &mut GraphWriter, _: Element) -> Result<Blob, WriteError> {
+    fn input_table(
+        &self,
+        _: &mut GraphWriter,
+        _: Precision,
+        _: Element,
+    ) -> Result<Blob, WriteError> {
         Ok(Blob::default())
     }
 

@@ -15,7 +15,7 @@ const SHORTEST: u32 = 2;
 
 /// Image with its boxes, before classes are numbered.
 #[derive(Debug, Clone)]
-pub(super) struct Marked {
+pub(crate) struct Marked {
     pub path: PathBuf,
     pub is_train: bool,
     pub boxes: Vec<(String, Area)>,
