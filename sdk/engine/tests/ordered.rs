@@ -5,12 +5,13 @@
 mod common;
 
 use common::{Rng, cases, random_window, run, taps};
+use offshoot_core::Shape;
 use offshoot_core::graph::{
     Binary, Blob, Element, FloatOp, Graph, Node, Op, Permutation, Slice, Tensor, TensorId, Unary,
     Window,
 };
 use offshoot_core::package::GraphWriter;
-use offshoot_core::{Shape, single};
+use offshoot_core::quant::single;
 
 const UNARIES: [Unary; 13] = [
     Unary::Clamp { lo: -0.5, hi: 0.75 },
