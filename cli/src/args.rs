@@ -55,6 +55,7 @@ pub struct Cli {
 
 /// Commands.
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "one is made in the life of the program")]
 pub enum Command {
     /// Convert an ONNX model into an int8 or float package.
     #[command(

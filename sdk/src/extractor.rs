@@ -78,6 +78,10 @@ impl std::ops::Deref for Bytes {
 }
 
 #[derive(Debug)]
+#[cfg_attr(
+    feature = "tract",
+    expect(clippy::large_enum_variant, reason = "one for each extractor")
+)]
 enum Backend {
     Engine {
         plan: Plan<Vec<Step>>,

@@ -369,7 +369,7 @@ fn board(seed: u32, is_bad: bool) -> RgbImage {
     if !is_bad {
         return image;
     }
-    if seed % 2 == 0 {
+    if seed.is_multiple_of(2) {
         // A part is missing.
         let x = 24 * random(4);
         let y = 24 * random(4);

@@ -152,6 +152,8 @@ fn a_board_is_taught_from_a_table_and_from_standard_input() {
         "one.script",
         "--screen",
         "none",
+        "--memory",
+        "images.store",
     ];
     refused(dir, &images, &["the package takes images"]);
 }

@@ -371,11 +371,9 @@ mod tests {
         let mut covariance = [[0.0; 2]; 2];
         for own in &frames {
             for at in 0..12 {
-                for i in 0..2 {
-                    for j in 0..2 {
-                        covariance[i][j] +=
-                            (value(own, at, i) - mean(at, i)) * (value(own, at, j) - mean(at, j));
-                    }
+                let off = [0, 1].map(|i| value(own, at, i) - mean(at, i));
+                for (row, left) in covariance.iter_mut().zip(off) {
+                    row.iter_mut().zip(off).for_each(|(sum, right)| *sum += left * right);
                 }
             }
         }

@@ -102,7 +102,7 @@ fn packed_weights_leave_the_sensor() {
     assert_eq!(opened.sensor(), Package::open(&file).unwrap().sensor());
     assert!(opened.sections().map(|(s, _)| s).skip(4).eq([Section::Packed, Section::Sensor]));
     // Twice, or the other way around, or beside another kind of input.
-    for numbers in [[9u32, 9], [9, 5], [6, 9], [7, 9], [5, 10]] {
+    for numbers in [[10u32, 10], [10, 5], [6, 10], [7, 10], [9, 10], [5, 11]] {
         let mut other = both.clone();
         put(&mut other, entry(4), &numbers[0].to_le_bytes());
         put(&mut other, entry(5), &numbers[1].to_le_bytes());

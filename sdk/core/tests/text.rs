@@ -244,7 +244,7 @@ fn hostile_sections() {
 #[test]
 fn hostile_tables() {
     let cases: [(&str, Change); 3] = [
-        ("a section that does not exist", |f| f[entry(TEXT)] = 9),
+        ("a section that does not exist", |f| f[entry(TEXT)] = 11),
         ("a required section again", |f| f[entry(TEXT)] = 4),
         ("packed weights that are none", |f| f[entry(TEXT)] = 5),
     ];

@@ -153,7 +153,7 @@ impl Extractor {
     /// # Errors
     /// Those of [`Extractor::embed_signal`]; a recording shorter than a window is refused.
     pub fn embed_recording(&mut self, signal: &Signal<'_>) -> Result<Embedding<'_>, Error> {
-        let need = self.window_places().ok_or_else(|| ErrorKind::from(self.takes_other()))?;
+        let need = self.window_places().ok_or_else(|| self.takes_other())?;
         let step = self.sensor().ok_or(PackageError::SensorSection)?.step as usize;
         let have = signal.places();
         let mut mean = std::mem::take(&mut self.front.mean);

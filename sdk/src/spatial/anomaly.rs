@@ -81,27 +81,32 @@ impl GoodHead {
     }
 
     /// Layout of the cells that it reads.
+    #[must_use]
     pub fn layout(&self) -> &CellsLayout {
         self.0.layout()
     }
 
     /// Id of the package that makes its cells.
+    #[must_use]
     pub fn package_id(&self) -> PackageId {
         self.0.package_id()
     }
 
     /// Number of good frames that were learned.
+    #[must_use]
     pub fn lessons(&self) -> u32 {
         self.0.lessons()
     }
 
     /// True if each place has a mean of its own.
+    #[must_use]
     pub fn is_fixed(&self) -> bool {
         self.0.is_fixed()
     }
 
     /// Returns the score from which a frame is unusual: three deviations above the mean of the good
     /// frames that were tested before they were learned; [`None`] before there were three.
+    #[must_use]
     pub fn threshold(&self) -> Option<f32> {
         self.0.threshold()
     }

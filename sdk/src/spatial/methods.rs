@@ -9,73 +9,87 @@ use super::SpatialHead;
 
 impl SpatialHead {
     /// Layout of the cells that it reads.
+    #[must_use]
     pub fn layout(&self) -> &CellsLayout {
         self.head.layout()
     }
 
     /// Id of the package that makes its cells.
+    #[must_use]
     pub fn package_id(&self) -> PackageId {
         self.head.package_id()
     }
 
     /// Limits of the head.
+    #[must_use]
     pub fn limits(&self) -> SpatialLimits {
         self.head.limits()
     }
 
     /// Number of lessons: frames that were taught.
+    #[must_use]
     pub fn lessons(&self) -> u32 {
         self.head.lessons()
     }
 
     /// True if the head is ready to detect.
+    #[must_use]
     pub fn is_fitted(&self) -> bool {
         self.head.is_fitted()
     }
 
     /// True if cells are compared with an empty scene.
+    #[must_use]
     pub fn has_reference(&self) -> bool {
         self.head.has_reference()
     }
 
     /// Number of classes.
+    #[must_use]
     pub fn class_count(&self) -> usize {
         self.head.class_count()
     }
 
     /// Returns the name of a class; [`None`] if there is no such class.
+    #[must_use]
     pub fn class_name(&self, class: u8) -> Option<&str> {
         self.head.class_name(class)
     }
 
     /// Returns the index of the class of this name.
+    #[must_use]
     pub fn class_named(&self, name: &str) -> Option<u8> {
         self.head.class_named(name)
     }
 
     /// Returns the number of objects of a class that were taught; 0 if there is no such class.
+    #[must_use]
     pub fn objects_of(&self, class: u8) -> u32 {
         self.head.objects_of(class)
     }
 
     /// Returns the mean width and height of a class's boxes as shares of the frame's sides; [`None`]
     /// if it has none.
+    #[must_use]
     pub fn size_of(&self, class: u8) -> Option<[f32; 2]> {
         self.head.size_of(class)
     }
 
     /// Returns the width and height that an object of unknown size is taken to have: three cells.
+    #[must_use]
     pub fn unknown_size(&self) -> [f32; 2] {
         self.head.unknown_size()
     }
 
     /// Returns the score from which a class is reported.
+    #[must_use]
     pub fn threshold(&self, class: u8) -> f32 {
         self.head.threshold(class)
     }
 
     /// Returns what the lessons that were tested before they were learned let expect of a class;
     /// [`None`] before there were three.
+    #[must_use]
     pub fn expected(&self, class: u8) -> Option<Expected> {
         self.head.expected(class)
     }

@@ -30,8 +30,8 @@ impl Geometry {
     }
 
     fn padded(mut self, pad: [u8; 4]) -> Self {
-        for axis in 0..2 {
-            self.offset[axis] -= 2.0 * self.stride[axis] * f64::from(pad[axis]);
+        for (axis, pad) in pad.into_iter().take(2).enumerate() {
+            self.offset[axis] -= 2.0 * self.stride[axis] * f64::from(pad);
         }
         self
     }
@@ -45,8 +45,8 @@ impl Geometry {
     }
 
     fn enlarged(mut self, factor: [u8; 2]) -> Self {
-        for axis in 0..2 {
-            let fine = self.stride[axis] / f64::from(factor[axis]);
+        for (axis, factor) in factor.into_iter().enumerate() {
+            let fine = self.stride[axis] / f64::from(factor);
             self.offset[axis] += fine - self.stride[axis];
             self.stride[axis] = fine;
         }

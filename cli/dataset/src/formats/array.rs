@@ -2,6 +2,7 @@
 //! their labels.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -140,7 +141,7 @@ pub(crate) fn read(path: &Path) -> Result<Array, DataError> {
     }
     let archive = Archive::open(path)?;
     let names = archive.names();
-    let name = match &names[..] {
+    let name = match names {
         [only] => only,
         _ => names.iter().find(|name| DATA.contains(&name.as_str())).ok_or_else(|| {
             let all = names.join(", ");
@@ -207,8 +208,14 @@ impl Archive {
     }
 }
 
-/// Opened array with as many bytes as its header states.
-fn opened(bytes: &[u8]) -> Result<(NpyFile<&[u8]>, Vec<usize>, npyz::TypeStr), String> {
+/// Array with as many bytes as its header states.
+struct Opened<'a> {
+    file: NpyFile<&'a [u8]>,
+    dims: Vec<usize>,
+    kind: npyz::TypeStr,
+}
+
+fn opened(bytes: &[u8]) -> Result<Opened<'_>, String> {
     let file = NpyFile::new(bytes).map_err(|e| format!("no array of NumPy: {e}"))?;
     let DType::Plain(kind) = file.dtype() else {
         return Err("an array of records; an array of numbers is needed".to_string());
@@ -221,13 +228,13 @@ fn opened(bytes: &[u8]) -> Result<(NpyFile<&[u8]>, Vec<usize>, npyz::TypeStr), S
     // The memory is taken by what the header states.
     match count.filter(|&count| count <= bytes.len()) {
         Some(0) | None => Err("the array is empty, or the file ends inside it".to_string()),
-        Some(_) => Ok((file, dims, kind)),
+        Some(_) => Ok(Opened { file, dims, kind }),
     }
 }
 
 /// Reads an array of numbers.
 fn numbers(bytes: &[u8]) -> Result<Array, String> {
-    let (file, mut dims, kind) = opened(bytes)?;
+    let Opened { file, mut dims, kind } = opened(bytes)?;
     let order = file.order();
     let values = match (kind.type_char(), kind.num_bytes()) {
         (TypeChar::Float, Some(4)) => floats::<f32>(file),
@@ -249,7 +256,10 @@ fn numbers(bytes: &[u8]) -> Result<Array, String> {
             ));
         }
     };
-    let mut values: Vec<f32> = values.map_err(|e| format!("cannot be read: {e}"))?;
+    let mut values: Vec<f32> = values.map_err(|e| match e.kind() {
+        ErrorKind::UnexpectedEof => "the file ends inside it".to_string(),
+        _ => format!("cannot be read: {e}"),
+    })?;
     if let Some(at) = values.iter().position(|value| !value.is_finite()) {
         return Err(format!("value {at} is not a finite number"));
     }
@@ -411,7 +421,7 @@ fn labels(archive: &Archive, name: &str) -> Result<Vec<String>, DataError> {
     let bytes = archive.array(name)?;
     let broken =
         |what: String| DataError::broken(&archive.path, At::Byte(0), format!("{name}: {what}"));
-    let (file, _, kind) = opened(&bytes).map_err(broken)?;
+    let Opened { file, kind, .. } = opened(&bytes).map_err(broken)?;
     if kind.type_char() == TypeChar::UnicodeStr {
         return file.into_vec().map_err(|e| broken(e.to_string()));
     }

@@ -235,6 +235,7 @@ impl<'a> Sensor<'a> {
     }
 
     /// Returns mean and divisor of each channel.
+    #[must_use]
     pub fn normalization(&self) -> impl ExactSizeIterator<Item = [f32; 2]> + Clone + use<'a> {
         self.channels.as_chunks::<CHANNEL>().0.iter().map(|&[a, b, c, d, e, f, g, h]| {
             [f32::from_le_bytes([a, b, c, d]), f32::from_le_bytes([e, f, g, h])]

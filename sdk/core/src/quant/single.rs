@@ -135,7 +135,7 @@ impl Steps {
     #[must_use]
     pub fn new(lo: f32, hi: f32) -> Self {
         let scale = (hi - lo) / 255.0;
-        if !(scale >= f32::MIN_POSITIVE && scale < f32::INFINITY) {
+        if !(f32::MIN_POSITIVE..f32::INFINITY).contains(&scale) {
             return Self { lo: 0.0, hi: 0.0, inverse: 0.0, scale: 0.0, zero: 0 };
         }
         let inverse = 1.0 / scale;

@@ -34,7 +34,7 @@ pub fn heard_in(samples: &[i16], rate: u32) -> Option<Range<usize>> {
     let loudest = energies.clone().max()?;
     let least = (quietest.max(1) * LOUDER).max(loudest / QUIETER);
     let first = energies.clone().position(|energy| energy >= least)?;
-    let last = energies.enumerate().filter(|(_, energy)| *energy >= least).last()?.0;
+    let last = energies.enumerate().rfind(|(_, energy)| *energy >= least)?.0;
     let mut start = first.saturating_sub(RIM);
     let mut end = last + 1 + RIM;
     // A short sound gets more on both sides.
