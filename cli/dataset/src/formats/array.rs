@@ -2,8 +2,7 @@
 //! their labels.
 
 use std::fs::File;
-use std::io::ErrorKind;
-use std::io::{Cursor, Read};
+use std::io::{Cursor, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
