@@ -42,7 +42,7 @@ const MOST: usize = 64;
 /// let table = Image::open("table.jpg")?;
 /// for found in head.find(&extractor.cells(&table.frame())?)? {
 ///     let [across, down] = found.centre;
-///     println!("{:?} at {across:.2}, {down:.2}", head.class_name(found.class));
+///     println!("class {} at {across:.2}, {down:.2}", found.class);
 /// }
 /// head.save("cups.cells")?;
 /// # Ok::<(), offshoot::Error>(())

@@ -13,7 +13,7 @@ use crate::parts::Parts;
 use crate::preprocess::signal::{Sensor, SignalError};
 use crate::preprocess::{Preprocess, PreprocessError};
 use crate::sound::{Sound, SoundError};
-use crate::spatial::CellsLayout;
+use crate::spatial::cells::CellsLayout;
 use crate::tokens::Tokens;
 
 mod domain;

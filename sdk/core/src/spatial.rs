@@ -39,7 +39,7 @@
 //! # Ok::<(), Box<dyn core::error::Error>>(())
 //! ```
 
-mod cells;
+pub(crate) mod cells;
 mod learn;
 mod lessons;
 mod marks;

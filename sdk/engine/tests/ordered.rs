@@ -329,41 +329,21 @@ fn linear(x: &[f32], weights: &[i8], scales: &[f32], bias: &[f32]) -> Vec<f32> {
     results.collect()
 }
 
-fn node_want(
-    graph: &Graph<'_>,
-    id: TensorId,
-    node: &Node<'_>,
-    op: FloatOp,
-    all: &[Vec<f32>],
-) -> Vec<f32> {
-    let ids: Vec<usize> = node.inputs.iter().map(usize::from).collect();
-    let a = graph.tensor(ids[0] as TensorId).shape;
-    let b = graph.tensor(ids[ids.len() - 1] as TensorId).shape;
-    let out = graph.tensor(id).shape;
-    let x = &all[ids[0]];
-    let z = &all[ids[ids.len() - 1]];
-    let at = |y: usize, x: usize, c: usize| (y * out.w() + x) * out.c() + c;
-    let mut result = vec![f32::NAN; out.elements()];
-    let mut fill = |f: &dyn Fn(usize, usize, usize) -> f32| {
-        for y in 0..out.h() {
-            for x in 0..out.w() {
-                (0..out.c()).for_each(|c| result[at(y, x, c)] = f(y, x, c));
-            }
-        }
-    };
+/// Result of an operation by whole rows of channels; `None` for the others.
+fn whole(graph: &Graph<'_>, op: FloatOp, a: Shape, x: &[f32]) -> Option<Vec<f32>> {
     let stored = |blob: Blob| -> Vec<f32> { blob.floats(graph.weights()).collect() };
-    match op {
-        FloatOp::Reshape => return x.clone(),
-        FloatOp::Unary(op) => return x.iter().map(|&v| function(op, v)).collect(),
+    Some(match op {
+        FloatOp::Reshape => x.to_vec(),
+        FloatOp::Unary(op) => x.iter().map(|&v| function(op, v)).collect(),
         FloatOp::Constant { op, values } => {
             let values = stored(values);
             let others = values.iter().cycle();
-            return x.iter().zip(others).map(|(&a, &b)| pair(op, a, b)).collect();
+            x.iter().zip(others).map(|(&a, &b)| pair(op, a, b)).collect()
         }
         FloatOp::Linear { weights, scales, bias, .. } => {
             let codes = weights.codes(graph.weights());
             let pixels = x.chunks(a.c());
-            return pixels.flat_map(|p| linear(p, codes, &stored(scales), &stored(bias))).collect();
+            pixels.flat_map(|p| linear(p, codes, &stored(scales), &stored(bias))).collect()
         }
         FloatOp::Softmax => {
             let pixels = x.chunks(a.c()).flat_map(|pixel| {
@@ -372,7 +352,7 @@ fn node_want(
                 let sum = halved(powers.iter().copied());
                 powers.into_iter().map(move |power| power / sum)
             });
-            return pixels.collect();
+            pixels.collect()
         }
         FloatOp::Permute(permutation) => {
             let axes = permutation.axes();
@@ -381,23 +361,64 @@ fn node_want(
                 let place = [i / (n1 * n2 * n3), i / (n2 * n3) % n1, i / n3 % n2, i % n3];
                 place.iter().zip(axes).map(|(p, (_, stride))| p * stride).sum::<usize>()
             });
-            return places.map(|place| x[place]).collect();
+            places.map(|place| x[place]).collect()
         }
-        FloatOp::Binary(op) => fill(&|y, q, c| {
+        _ => return None,
+    })
+}
+
+/// One value of an operation that moves or joins values.
+fn moved(op: FloatOp, [a, b, out]: [Shape; 3], [x, z]: [&[f32]; 2], [y, q, c]: [usize; 3]) -> f32 {
+    match op {
+        FloatOp::Binary(op) => {
             let place = (y.min(b.h() - 1) * b.w() + q.min(b.w() - 1)) * b.c() + c.min(b.c() - 1);
-            pair(op, x[at(y, q, c)], z[place])
+            pair(op, x[(y * out.w() + q) * out.c() + c], z[place])
+        }
+        FloatOp::MatMul { transposed } => (0..a.c()).fold(0.0, |sum, k| {
+            let [row, column] = if transposed { [c, k] } else { [k, c] };
+            sum + x[(y * a.w() + q) * a.c() + k] * z[(y * b.w() + row) * b.c() + column]
         }),
-        FloatOp::MatMul { transposed } => fill(&|y, q, c| {
-            (0..a.c()).fold(0.0, |sum, k| {
-                let [row, column] = if transposed { [c, k] } else { [k, c] };
-                sum + x[(y * a.w() + q) * a.c() + k] * z[(y * b.w() + row) * b.c() + column]
-            })
-        }),
+        FloatOp::Slice(Slice { axis, from }) => {
+            let mut place = [y, q, c];
+            place[usize::from(axis)] += from as usize;
+            x[(place[0] * a.w() + place[1]) * a.c() + place[2]]
+        }
+        FloatOp::Concat => {
+            let pixel = y * out.w() + q;
+            if c < a.c() { x[pixel * a.c() + c] } else { z[pixel * b.c() + c - a.c()] }
+        }
+        FloatOp::Pad { pad: [top, left, ..] } => {
+            let place = y.checked_sub(top.into()).zip(q.checked_sub(left.into()));
+            let inside = place.filter(|&(y, q)| y < a.h() && q < a.w());
+            inside.map_or(0.0, |(y, q)| x[(y * a.w() + q) * a.c() + c])
+        }
+        FloatOp::Upsample { factor } => {
+            let [y, q] = [y / usize::from(factor[0]), q / usize::from(factor[1])];
+            x[(y * a.w() + q) * a.c() + c]
+        }
+        FloatOp::Flatten => {
+            let pixels = a.h() * a.w();
+            x[c % pixels * a.c() + c / pixels]
+        }
+        other => unreachable!("{other:?}"),
+    }
+}
+
+/// One value of an operation over windows.
+fn windowed(
+    op: FloatOp,
+    stored: &[u8],
+    [a, out]: [Shape; 2],
+    x: &[f32],
+    [y, q, c]: [usize; 3],
+) -> f32 {
+    match op {
         FloatOp::Conv { window, groups, weights, bias } => {
             let depth = a.c() / usize::from(groups);
             let per_group = out.c() / usize::from(groups);
-            let [weights, bias] = [weights, bias].map(stored);
-            fill(&|y, q, c| {
+            let [weights, bias] = [weights, bias].map(|blob| blob.floats(stored));
+            let [weights, bias] = [weights.collect::<Vec<f32>>(), bias.collect()];
+            {
                 let mut sums = [0f32; 16];
                 for (ky, kx, from) in taps(&window, y, q, a) {
                     let Some(from) = from else { continue };
@@ -410,43 +431,48 @@ fn node_want(
                     }
                 }
                 halves(sums) + bias[c]
-            });
+            }
         }
-        FloatOp::AveragePool { window, include_pad } => fill(&|y, q, c| {
+        FloatOp::AveragePool { window, include_pad } => {
             let inside: Vec<usize> = taps(&window, y, q, a).iter().filter_map(|t| t.2).collect();
             let count = if include_pad { window.taps() } else { inside.len() };
             inside.iter().fold(0.0, |sum, from| sum + x[from + c]) / count as f32
-        }),
-        FloatOp::MaxPool { window } => fill(&|y, q, c| {
+        }
+        FloatOp::MaxPool { window } => {
             let inside = taps(&window, y, q, a).into_iter().filter_map(|t| t.2);
             let most = |m: f32, from: usize| if x[from + c] > m { x[from + c] } else { m };
             inside.fold(f32::NEG_INFINITY, most)
-        }),
-        FloatOp::Slice(Slice { axis, from }) => fill(&|y, q, c| {
-            let mut place = [y, q, c];
-            place[usize::from(axis)] += from as usize;
-            x[(place[0] * a.w() + place[1]) * a.c() + place[2]]
-        }),
-        FloatOp::Concat => fill(&|y, q, c| {
-            let pixel = y * out.w() + q;
-            if c < a.c() { x[pixel * a.c() + c] } else { z[pixel * b.c() + c - a.c()] }
-        }),
-        FloatOp::Pad { pad: [top, left, ..] } => fill(&|y, q, c| {
-            let place = y.checked_sub(top.into()).zip(q.checked_sub(left.into()));
-            let inside = place.filter(|&(y, q)| y < a.h() && q < a.w());
-            inside.map_or(0.0, |(y, q)| x[(y * a.w() + q) * a.c() + c])
-        }),
-        FloatOp::Upsample { factor } => fill(&|y, q, c| {
-            let [y, q] = [y / usize::from(factor[0]), q / usize::from(factor[1])];
-            x[(y * a.w() + q) * a.c() + c]
-        }),
-        FloatOp::Flatten => fill(&|_, _, c| {
-            let pixels = a.h() * a.w();
-            x[c % pixels * a.c() + c / pixels]
-        }),
+        }
         other => unreachable!("{other:?}"),
     }
-    result
+}
+
+fn node_want(
+    graph: &Graph<'_>,
+    id: TensorId,
+    node: &Node<'_>,
+    op: FloatOp,
+    all: &[Vec<f32>],
+) -> Vec<f32> {
+    let ids: Vec<usize> = node.inputs.iter().map(usize::from).collect();
+    let a = graph.tensor(ids[0] as TensorId).shape;
+    let b = graph.tensor(ids[ids.len() - 1] as TensorId).shape;
+    let out = graph.tensor(id).shape;
+    let x = &all[ids[0]][..];
+    let z = &all[ids[ids.len() - 1]][..];
+    if let Some(values) = whole(graph, op, a, x) {
+        return values;
+    }
+    let value = |i: usize| {
+        let at = [i / (out.w() * out.c()), i / out.c() % out.w(), i % out.c()];
+        match op {
+            FloatOp::Conv { .. } | FloatOp::AveragePool { .. } | FloatOp::MaxPool { .. } => {
+                windowed(op, graph.weights(), [a, out], x, at)
+            }
+            _ => moved(op, [a, b, out], [x, z], at),
+        }
+    };
+    (0..out.elements()).map(value).collect()
 }
 
 fn bytes(values: &[f32]) -> Vec<i8> {

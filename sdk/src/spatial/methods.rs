@@ -167,12 +167,12 @@ impl SpatialHead {
         self.head.fit()
     }
 
-    /// Finds candidates like [`SpatialHead::detect`], those whose score is below the threshold of their
+    /// Finds candidates like [`SpatialHead::find`], those whose score is below the threshold of their
     /// class too, for measurements.
     ///
     /// # Errors
     ///
-    /// Those of [`SpatialHead::detect`].
+    /// Those of [`SpatialHead::find`].
     pub fn candidates<'f>(
         &mut self,
         cells: &Cells<'_>,

@@ -7,7 +7,7 @@ use super::{
 use crate::graph::{Graph, TensorId};
 use crate::preprocess::signal::Sensor;
 use crate::preprocess::{Channels, Preprocess, Resize};
-use crate::spatial::CellsLayout;
+use crate::spatial::cells::CellsLayout;
 use crate::tokens::Tokens;
 
 impl Package<'_> {

@@ -14,7 +14,7 @@ use crate::graph::{Affine, Blob, Graph, GraphError, Inputs, Node, Op, Tensor, Te
 use crate::preprocess::Preprocess;
 use crate::preprocess::signal::Sensor;
 use crate::sound::Sound;
-use crate::spatial::CellsLayout;
+use crate::spatial::cells::CellsLayout;
 
 /// Reason why a package cannot be written.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

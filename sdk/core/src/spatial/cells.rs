@@ -2,7 +2,7 @@
 
 mod rows;
 
-use crate::head::MAX_DIM;
+use crate::limits;
 pub(crate) use rows::{ONE, Rows, Window, rows};
 
 /// Max number of feature maps.
@@ -159,7 +159,7 @@ impl CellsLayout {
             && maps.iter().all(|map| layout.is_valid(map))
             && layout.values() <= MAX_CELL_VALUES
             && layout.cells() <= MAX_CELLS
-            && maps.iter().map(|map| map.elements() / bands).sum::<usize>() <= MAX_DIM;
+            && maps.iter().map(|map| map.elements() / bands).sum::<usize>() <= limits::DIM as usize;
         fits.then_some(layout)
     }
 
