@@ -83,7 +83,7 @@ struct Class {
     objects: u32,
     /// Number of those with a box.
     boxed: u32,
-    /// Sums of the logarithms of their sides, in 4,096ths.
+    /// Sums of the logarithms of their sides, in steps of 1/4096.
     sides: [i64; 2],
 }
 
