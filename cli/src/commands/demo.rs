@@ -178,7 +178,7 @@ fn examine(extractor: &mut Extractor, head: &Head) -> Result<Exam, CommandError>
 
 const WIDTH: usize = 320;
 const HEIGHT: usize = 240;
-pub(super) type Panel = Framebuffer<
+type Panel = Framebuffer<
     Rgb565,
     RawU16,
     LittleEndian,
@@ -191,6 +191,18 @@ pub(super) type Panel = Framebuffer<
 fn screen(extractor: &mut Extractor, head: &Head, out: &Path) -> Result<(), CommandError> {
     let image = look(Some(OBJECTS[0]), seed(0, 100));
     let embedding = extractor.embed(&image.frame())?;
+    let seen = offshoot_view::Image::new(image.width(), image.height(), image.rgb());
+    draw_answer(head, embedding, seen, "A teach   B next class", out)
+}
+
+/// Draws the screen of an answer to one sample, with what the device sees of it.
+pub(super) fn draw_answer(
+    head: &Head,
+    embedding: Embedding<'_>,
+    seen: Option<offshoot_view::Image<'_>>,
+    hint: &str,
+    out: &Path,
+) -> Result<(), CommandError> {
     let mut probabilities = vec![0.0; head.class_count()];
     let answer = head.probabilities(embedding, &mut probabilities)?;
     let lines: Vec<ClassLine<'_>> = head
@@ -206,12 +218,12 @@ fn screen(extractor: &mut Extractor, head: &Head, out: &Path) -> Result<(), Comm
     let mut panel = Panel::new();
     let drawn = Screen {
         title: "Offshoot",
-        image: offshoot_view::Image::new(image.width(), image.height(), image.rgb()),
+        image: seen,
         state: State::Answer { class, confidence: answer.confidence().get() },
         classes: &lines,
         threshold: None,
         advice: "",
-        hint: "A teach   B next class",
+        hint,
     }
     .draw(&mut panel);
     match drawn {
@@ -221,7 +233,7 @@ fn screen(extractor: &mut Extractor, head: &Head, out: &Path) -> Result<(), Comm
 }
 
 /// Returns the panel as an image, each pixel enlarged to a square.
-pub(super) fn image_of(panel: &Panel) -> image::RgbImage {
+fn image_of(panel: &Panel) -> image::RgbImage {
     let scale = 2;
     image::RgbImage::from_fn((scale * WIDTH) as u32, (scale * HEIGHT) as u32, |x, y| {
         let at = Point::new(x as i32 / scale as i32, y as i32 / scale as i32);

@@ -7,10 +7,9 @@ use offshoot::{Ears, Extractor, Head, HeadKind, Limits};
 use offshoot_convert::report::{bytes, ms};
 use offshoot_device::{CapturedFrame, SPEECH, Waterfall};
 use offshoot_simulator::{Microphone, Sound};
-use offshoot_view::{ClassLine, Screen, State};
 
-use super::demo::{Panel, image_of};
-use super::shared::{png, write_file};
+use super::demo::draw_answer;
+use super::shared::write_file;
 use crate::args::DemoArgs;
 use crate::built_in::Packages;
 use crate::error::CommandError;
@@ -120,31 +119,7 @@ fn screen(extractor: &mut Extractor, head: &Head, out: &Path) -> Result<(), Comm
         waterfall.paint(&mut shot);
     }
     let take = Microphone::take(Some(Sound::Lila), seed(3, 100));
-    let mut probabilities = vec![0.0; head.class_count()];
-    let answer = head.probabilities(extractor.embed_samples(&take)?, &mut probabilities)?;
-    let lines: Vec<ClassLine<'_>> = head
-        .classes()
-        .zip(&probabilities)
-        .map(|((id, name), &probability)| ClassLine {
-            name,
-            samples: head.samples_of(id) as u32,
-            probability,
-        })
-        .collect();
-    let class = head.class_name(answer.class()).unwrap_or_default();
-    let mut panel = Panel::new();
-    let drawn = Screen {
-        title: "Offshoot",
-        image: offshoot_view::Image::new(shot.width(), shot.height(), shot.rgb()),
-        state: State::Answer { class, confidence: answer.confidence().get() },
-        classes: &lines,
-        threshold: None,
-        advice: "",
-        hint: "hold A and speak   B next class",
-    }
-    .draw(&mut panel);
-    match drawn {
-        Ok(()) => write_file(out, &png(&image_of(&panel), out)?),
-        Err(never) => match never {},
-    }
+    let seen = offshoot_view::Image::new(shot.width(), shot.height(), shot.rgb());
+    let hint = "hold A and speak   B next class";
+    draw_answer(head, extractor.embed_samples(&take)?, seen, hint, out)
 }

@@ -127,9 +127,9 @@ fn buttons(args: &TeachArgs, script: Option<Script>) -> Result<Box<dyn Buttons>,
         (Some(script), _) => Box::new(script),
         (None, Some(part)) => part.open(args.camera.takes_input())?,
         // Beside a camera's stream keys come from the terminal, if there is one.
-        (None, None) if is_served && args.camera.takes_input() => ButtonsPart::Keys
-            .open(args.camera.takes_input())
-            .unwrap_or_else(|_| Box::new(NoButtons)),
+        (None, None) if is_served && args.camera.takes_input() => {
+            ButtonsPart::Keys.open(true).unwrap_or_else(|_| Box::new(NoButtons))
+        }
         // A service has a web page or programs, and no keyboard.
         (None, None) if is_served && !io::stdin().is_terminal() => Box::new(NoButtons),
         (None, None) => ButtonsPart::Keys.open(args.camera.takes_input())?,

@@ -10,8 +10,8 @@ mod requests;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(super) use after_frame::classified;
 use after_frame::{After, changed};
+pub(super) use after_frame::{classified, is_known};
 use exchange::{Exchange, Order};
 use offshoot_http::{Address, Bound, Limits, Places, Server, bind};
 use offshoot_service::{Event, samples};

@@ -21,7 +21,7 @@ use rumqttc::{
 };
 
 use super::WebError;
-use super::api::classified;
+use super::api::{classified, is_known};
 use crate::ports::{Screen, ScreenError};
 use crate::session::details::Details;
 
@@ -177,8 +177,7 @@ impl Screen for Publisher {
 
     fn explain(&mut self, snapshot: &Snapshot<'_>, inside: &mut Details<'_>) {
         let Some(best) = inside.best.filter(|_| snapshot.image.is_some()) else { return };
-        let is_known = snapshot.threshold.is_none_or(|threshold| best.1 >= threshold);
-        let answer = Some((best.0, is_known));
+        let answer = Some((best.0, is_known(best.1, snapshot)));
         let is_due = answer != self.published || self.last.elapsed() >= INTERVAL;
         let is_new = self.link.is_new.load(Ordering::Relaxed);
         if !self.link.is_open.load(Ordering::Relaxed) || !(is_due || is_new) {

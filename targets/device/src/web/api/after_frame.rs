@@ -75,6 +75,11 @@ pub fn changed(outcome: Result<Option<String>, Refused>, head: &Head) -> Verdict
     }
 }
 
+/// Returns true if a mean probability is enough for the device to name its class.
+pub fn is_known(mean: f32, snapshot: &Snapshot<'_>) -> bool {
+    snapshot.threshold.is_none_or(|threshold| mean >= threshold)
+}
+
 /// Returns the event of a frame that was answered.
 pub fn classified(
     (class, mean): (usize, f32),
@@ -86,10 +91,9 @@ pub fn classified(
         class => inside.names().get(class).map_or("", String::as_str),
     };
     let nearest = (mean > 0.0).then(|| name.to_string());
-    let is_known = snapshot.threshold.is_none_or(|threshold| mean >= threshold);
     Event {
         name: "classified",
-        class: nearest.clone().filter(|_| is_known),
+        class: nearest.clone().filter(|_| is_known(mean, snapshot)),
         confidence: Some(mean),
         nearest,
         samples: samples(inside.head),
