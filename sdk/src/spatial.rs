@@ -8,7 +8,8 @@ use std::path::Path;
 
 use offshoot_core::package::PackageId;
 use offshoot_core::spatial::{
-    Cells, Detection, SpatialError, SpatialHead as CoreHead, SpatialLimits, SpatialRecord,
+    Cells, CellsLayout, Detection, SpatialError, SpatialHead as CoreHead, SpatialLimits,
+    SpatialRecord,
 };
 
 use crate::head::replace_file;
@@ -59,9 +60,7 @@ impl SpatialHead {
     /// # Errors
     /// [`ErrorKind::NoCells`] of a package that gives none; limits out of range; not enough memory.
     pub fn new(extractor: &Extractor, limits: SpatialLimits) -> Result<Self, Error> {
-        let layout = extractor
-            .cells_layout()
-            .ok_or(ErrorKind::NoCells { gives: "an embedding, not cells" })?;
+        let layout = layout_of(extractor)?;
         let memory = reserve(limits.words(layout)?)?;
         Ok(Self::of(CoreHead::new(*layout, extractor.id(), limits, memory)?))
     }
@@ -76,6 +75,23 @@ impl SpatialHead {
     /// A head that is not fitted, and cells of another package.
     pub fn find(&mut self, cells: &Cells<'_>) -> Result<&[Detection], Error> {
         Ok(self.head.detect(cells, &mut self.found)?)
+    }
+
+    /// Returns the number of bytes of the longest [`SpatialHead::to_bytes`] with these limits, for
+    /// memory that is taken in advance.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoCells`] of a package that gives none; limits out of range.
+    pub fn most_encoded(extractor: &Extractor, limits: SpatialLimits) -> Result<usize, Error> {
+        Ok(limits.most_encoded(layout_of(extractor)?)?)
+    }
+
+    /// Writes the bytes of [`SpatialHead::to_bytes`] to the front of `out` and returns their number.
+    ///
+    /// # Errors
+    /// A buffer shorter than [`SpatialHead::encoded_len`].
+    pub fn encode(&self, out: &mut [u8]) -> Result<usize, Error> {
+        Ok(self.head.encode(out)?)
     }
 
     /// Returns the number of bytes of [`SpatialHead::save`].
@@ -145,6 +161,12 @@ impl SpatialHead {
             kind => kind.into(),
         })
     }
+}
+
+/// Returns the layout of a package's cells, or the error of one that gives none.
+fn layout_of(extractor: &Extractor) -> Result<&CellsLayout, Error> {
+    let none = ErrorKind::NoCells { gives: "an embedding, not cells" };
+    extractor.cells_layout().ok_or_else(|| none.into())
 }
 
 /// Reserves zeroed memory, or reports that there is not as much.

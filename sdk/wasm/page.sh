@@ -19,7 +19,7 @@ fi
 board=$here/../../targets/device/src/web/page
 
 mkdir -p "$out"
-cp "$npm/offshoot.js" "$npm/offshoot_bg.wasm" "$board/page.js" "$board/icon.svg" \
+cp "$npm/offshoot.js" "$npm/offshoot_bg.wasm" "$board/page.js" "$board/points.js" "$board/icon.svg" \
     "$here/page/source.js" "$here/page/session.js" "$here/page/link.js" "$out/"
 cp "$package" "$out/extractor.offshoot"
 cat "$board/style.css" "$here/page/local.css" >"$out/style.css"
@@ -38,7 +38,7 @@ sed -e "s|<meta charset=\"utf-8\">|&\n  <meta http-equiv=\"Content-Security-Poli
     ${OFFSHOOT_DOCS:+-e "s|</h1>|&\n    <a class=\"docs\" href=\"$OFFSHOOT_DOCS\">Documentation</a>|"} \
     -e 's|all of which comes from the device itself|all of which comes from here|' \
     "$board/index.html" >"$out/index.html"
-files=(index.html page.js source.js session.js link.js offshoot.js offshoot_bg.wasm extractor.offshoot style.css icon.svg)
+files=(index.html page.js points.js source.js session.js link.js offshoot.js offshoot_bg.wasm extractor.offshoot style.css icon.svg)
 version=offshoot-$(cd "$out" && cat "${files[@]}" "$here/page/worker.js" | sha256sum | cut -c 1-16)
 sed -e "s|@version@|$version|" -e "s|@files@|${files[*]}|" "$here/page/worker.js" >"$out/worker.js"
 printf '%s: %d files, %d bytes\n' "$out" "$(find "$out" -maxdepth 1 -type f | wc -l)" "$(cat "$out"/* | wc -c)"

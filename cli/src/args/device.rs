@@ -81,6 +81,10 @@ pub struct TeachArgs {
     /// printed.
     #[arg(long)]
     pub start_anew: bool,
+    /// Compare every frame with the first empty scene (hold 0), for a camera that stands still and a
+    /// package with cells.
+    #[arg(long)]
+    pub fixed: bool,
     /// Head file to write at exit, for `predict` and other commands; beside it the tail that the
     /// network was tuned with, if it was.
     #[arg(long, value_name = "HEAD")]

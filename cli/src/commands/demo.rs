@@ -219,6 +219,7 @@ pub(super) fn draw_answer(
     let drawn = Screen {
         title: "Offshoot",
         image: seen,
+        objects: None,
         state: State::Answer { class, confidence: answer.confidence().get() },
         classes: &lines,
         threshold: None,

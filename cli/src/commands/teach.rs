@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use offshoot::Extractor;
 use offshoot_device::{
     ApiOptions, Bench, Buttons, ButtonsPart, CameraPart, DeviceError, Ending, MqttOptions,
     NoButtons, Page, PartError, Publisher, Screen, ScreenPart, Script, Settings, Tee, Terminal,
@@ -31,28 +32,13 @@ pub(super) fn run(args: &TeachArgs, packages: &Packages) -> Result<(), CommandEr
         return tested;
     }
     let extractor = open_or_built_in(packages, &args.run, args.package.as_deref(), args.extractor)?;
+    if extractor.cells_layout().is_some() {
+        return point(args, &bench, extractor, script, &ending);
+    }
     let remembered = bench.remember(&extractor, &mut |notice| eprintln!("{notice}"))?;
     let session = {
-        // Declared in this order, so that the terminal is restored before anything is printed.
-        let web = args.web.map(|address| page(address, &bench.camera)).transpose()?;
-        let url = web.as_ref().map(|(page, _)| page.url());
-        let api = args.api.clone().map(|address| serve_api(&ApiOptions::new(address)));
-        let api = api.transpose().map_err(DeviceError::from)?;
-        if let Some((feed, _)) = &api {
-            println!("listening on {}", feed.url());
-        }
-        let publisher = publisher(args)?;
-        let mut buttons = buttons(args, script)?;
-        let mut screen = screen(args, url)?;
-        if let Some((page, visitors)) = web {
-            (buttons, screen) = (Box::new(Tee(buttons, visitors)), Box::new(Tee(screen, page)));
-        }
-        if let Some((feed, callers)) = api {
-            (buttons, screen) = (Box::new(Tee(buttons, callers)), Box::new(Tee(screen, feed)));
-        }
-        if let Some(publisher) = publisher {
-            screen = Box::new(Tee(screen, publisher));
-        }
+        // Dropped at the end, so that the terminal is restored before anything is printed.
+        let (buttons, mut screen) = parts(args, &bench, script)?;
         bench.teach(extractor, remembered, &mut Tee(&ending, buttons), &mut *screen)?
     };
     let head = session.head();
@@ -80,6 +66,72 @@ pub(super) fn run(args: &TeachArgs, packages: &Packages) -> Result<(), CommandEr
     Ok(())
 }
 
+/// Teaches a package with cells to point at objects.
+fn point(
+    args: &TeachArgs,
+    bench: &Bench,
+    extractor: Extractor,
+    script: Option<Script>,
+    ending: &Ending,
+) -> Result<(), CommandError> {
+    if args.api.is_some() || args.mqtt.is_some() {
+        let next = "leave --api and --mqtt out, which know classes only; --web shows objects";
+        return Err(
+            DeviceError::OtherSense { takes: "pictures and points at objects", next }.into()
+        );
+    }
+    let remembered = bench.remember_cells(&extractor, &mut |notice| eprintln!("{notice}"))?;
+    let session = {
+        let (buttons, mut screen) = parts(args, bench, script)?;
+        bench.point(extractor, remembered, &mut Tee(ending, buttons), &mut *screen)?
+    };
+    let head = session.head();
+    if let Some(path) = &args.export {
+        if head.lessons() == 0 {
+            let what = "no lessons, so no head is written".to_string();
+            return Err(CommandError::TooFew { path: path.clone(), what });
+        }
+        head.save(path)?;
+    }
+    ending.follow();
+    for class in 0..head.class_count() as u8 {
+        let name = head.class_name(class).unwrap_or_default();
+        println!("{name:<12} {} objects", head.objects_of(class));
+    }
+    println!("{} keeps them, of {} pictures", args.memory.display(), head.lessons());
+    if let Some(path) = &args.export {
+        println!("{} written", path.display());
+    }
+    Ok(())
+}
+
+/// Opens buttons and screen, the page, the service and the broker.
+fn parts(
+    args: &TeachArgs,
+    bench: &Bench,
+    script: Option<Script>,
+) -> Result<(Box<dyn Buttons>, Box<dyn Screen>), CommandError> {
+    let web = args.web.map(|address| page(address, &bench.camera)).transpose()?;
+    let url = web.as_ref().map(|(page, _)| page.url());
+    let api = args.api.clone().map(|address| serve_api(&ApiOptions::new(address)));
+    let api = api.transpose().map_err(DeviceError::from)?;
+    if let Some((feed, _)) = &api {
+        println!("listening on {}", feed.url());
+    }
+    let publisher = publisher(args)?;
+    let mut buttons = buttons(args, script)?;
+    let mut screen = screen(args, url)?;
+    if let Some((page, visitors)) = web {
+        (buttons, screen) = (Box::new(Tee(buttons, visitors)), Box::new(Tee(screen, page)));
+    }
+    if let Some((feed, callers)) = api {
+        (buttons, screen) = (Box::new(Tee(buttons, callers)), Box::new(Tee(screen, feed)));
+    }
+    if let Some(publisher) = publisher {
+        screen = Box::new(Tee(screen, publisher));
+    }
+    Ok((buttons, screen))
+}
 /// Returns the device that the options describe.
 fn bench(args: &TeachArgs, pause: Duration) -> Bench {
     Bench {
@@ -93,6 +145,7 @@ fn bench(args: &TeachArgs, pause: Duration) -> Bench {
         pause,
         settings: Settings {
             threshold: args.threshold,
+            is_fixed: args.fixed,
             names: args.names.clone(),
             tunes: args.tune.map_or(Tunes::No, Tunes::from),
             ..Settings::default()

@@ -246,6 +246,36 @@ fn objects_are_found_by_every_command() {
         &["predict", "eyes.offshoot", "squares.cells", one, one, "--draw", "no.png"],
         &["--draw"],
     );
+    taught_by_taps(folder, one);
+}
+
+/// Teaches three pictures as the page does, by boxes on a still picture, and asks about another one.
+fn taught_by_taps(folder: &Path, one: &str) {
+    let mut script = "look 1\n".to_string();
+    // A folder is shown in the order of its names.
+    for n in ["0", "1", "10"] {
+        script += "still\n";
+        let labels = fs::read_to_string(folder.join(format!("squares/labels/train/{n}.txt")));
+        for line in labels.unwrap().lines() {
+            let want: Vec<f64> = line.split(' ').map(|x| x.parse().unwrap()).collect();
+            let [left, top] = [want[1] - want[3] / 2.0, want[2] - want[4] / 2.0];
+            script += &format!("point {} {left} {top} {} {}\n", want[0] + 1.0, want[3], want[4]);
+        }
+        script += "live\nlook 1\n";
+    }
+    fs::write(folder.join("taps"), script).unwrap();
+    let teach = ["teach", "eyes.offshoot", "--camera", "squares/images/train", "--names"];
+    let teach = [&teach[..], &["red,green", "--script", "taps", "--screen", "png:seen"]].concat();
+    let told = ok(folder, &[&teach[..], &["--export", "taught.cells"]].concat());
+    assert!(told.contains("red          3 objects"), "{told}");
+    assert!(told.contains("keeps them, of 3 pictures"), "{told}");
+    let told = ok(folder, &["predict", "eyes.offshoot", "taught.cells", one]);
+    assert!(told.contains("1 red") && told.contains("1 green"), "{told}");
+    // The next session goes on, and what knows classes only is refused.
+    fs::write(folder.join("nothing"), "look 1\n").unwrap();
+    let again = [&teach[..6], &["--script", "nothing", "--screen", "png:seen"]].concat();
+    assert!(ok(folder, &again).contains("green        3 objects"));
+    refused(folder, &[&again[..], &["--api", "0"]].concat(), &["--api", "--web shows objects"]);
 }
 
 #[test]

@@ -104,6 +104,7 @@ fn main() -> std::io::Result<()> {
         let screen = Screen {
             title: "Offshoot",
             image,
+            objects: None,
             state,
             classes: &classes,
             threshold: Some(0.6),

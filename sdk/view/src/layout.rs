@@ -3,6 +3,7 @@
 pub(crate) mod compact;
 pub(crate) mod full;
 pub(crate) mod pen;
+mod pointing;
 
 use embedded_graphics::prelude::*;
 use pen::Pen;

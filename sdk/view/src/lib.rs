@@ -3,7 +3,8 @@
 //! A [`Screen`] is a plain description of one state: title, camera image, state, classes, hint.
 //! [`Screen::draw`] lays it out for the target's size and draws it. Nothing is kept or allocated.
 //! Panels of 176 x 168 pixels and more show the image and a large label; smaller ones, such as the
-//! usual 128 x 64, only label and bars. Colours depend on the pixel type: [`Ink`] is implemented
+//! usual 128 x 64, only label and bars. [`Objects`] are dots, boxes and names in the image; on a small
+//! panel crosses in a frame, and counts. Colours depend on the pixel type: [`Ink`] is implemented
 //! for `Rgb565` and for `BinaryColor`.
 //!
 //! Texts are drawn in the fonts of `embedded_graphics`: Latin letters of western, central and northern
@@ -27,6 +28,7 @@
 //! Screen {
 //!     title: "Offshoot",
 //!     image: None,
+//!     objects: None,
 //!     state: State::Answer { class: "mug", confidence: 0.93 },
 //!     classes: &[
 //!         ClassLine { name: "mug", samples: 5, probability: 0.93 },
@@ -52,10 +54,12 @@ extern crate std;
 mod image;
 mod ink;
 mod layout;
+mod objects;
 mod screen;
 mod short;
 mod text;
 
 pub use image::Image;
 pub use ink::{Ink, Theme};
+pub use objects::{Objects, Pointed};
 pub use screen::{ClassLine, Screen, State};

@@ -4,6 +4,7 @@ use embedded_graphics::prelude::PixelColor;
 
 use crate::image::Image;
 use crate::ink::Theme;
+use crate::objects::Objects;
 use crate::short::Short;
 
 /// Contents of the screen.
@@ -13,6 +14,9 @@ pub struct Screen<'a> {
     pub title: &'a str,
     /// Camera image, left out on small panels, or a spectrogram ([`Image::on_small_panels`]).
     pub image: Option<Image<'a>>,
+    /// Objects in the image, of a device that points at them; their counts stand in place of
+    /// probabilities.
+    pub objects: Option<Objects<'a>>,
     /// State of the device.
     pub state: State<'a>,
     /// Classes of the head, in a fixed order. If not all fit, those around the highlighted one are
@@ -50,6 +54,15 @@ pub enum State<'a> {
         /// Name of the class.
         class: &'a str,
         /// Probability in `0..=1`; NaN counts as zero, other values are clamped.
+        confidence: f32,
+    },
+    /// Objects of a class were found.
+    Found {
+        /// Name of the class.
+        class: &'a str,
+        /// Number of objects.
+        count: u32,
+        /// Highest score of them in `0..=1`; NaN counts as zero, other values are clamped.
         confidence: f32,
     },
     /// No taught class recognised.
@@ -90,7 +103,7 @@ impl Screen<'_> {
             State::Teaching { class, .. } => {
                 self.classes.iter().position(|line| line.name == class)
             }
-            State::Answer { .. } | State::Nothing => self.likeliest(),
+            State::Answer { .. } | State::Found { .. } | State::Nothing => self.likeliest(),
             _ => None,
         }
     }
@@ -102,7 +115,10 @@ impl Screen<'_> {
 
     /// Returns the threshold to mark on bars; [`None`] while bars count samples.
     pub(crate) fn mark(&self) -> Option<f32> {
-        let live = matches!(self.state, State::Answer { .. } | State::Unknown | State::Nothing);
+        let live = matches!(
+            self.state,
+            State::Answer { .. } | State::Found { .. } | State::Unknown | State::Nothing
+        );
         self.threshold.filter(|_| live).map(share)
     }
 
@@ -132,7 +148,8 @@ impl Screen<'_> {
             (portion(line.samples, goal), Short::number(line.samples))
         } else {
             let share = share(line.probability);
-            (share, Short::percent(share))
+            let count = |objects: Objects<'_>| Short::number(objects.count(line.name));
+            (share, self.objects.map_or_else(|| Short::percent(share), count))
         }
     }
 }
@@ -143,7 +160,9 @@ impl<'a> State<'a> {
         match *self {
             State::Welcome { .. } => "Teach me",
             State::Report { .. } => "right",
-            State::Teaching { class, .. } | State::Answer { class, .. } => class,
+            State::Teaching { class, .. }
+            | State::Answer { class, .. }
+            | State::Found { class, .. } => class,
             State::Unknown => "?",
             State::Nothing => "nothing",
             State::Message(text) | State::Error(text) => text,
@@ -163,6 +182,9 @@ impl<'a> State<'a> {
                 let share = share(confidence);
                 Some((Short::percent(share), share))
             }
+            State::Found { count, confidence, .. } => {
+                Some((Short::number(count), share(confidence)))
+            }
             State::Report { right, asked, .. } => {
                 Some((Short::fraction(right, asked), portion(right, asked)))
             }
@@ -178,7 +200,7 @@ impl<'a> State<'a> {
     pub(crate) fn word(&self) -> &'static str {
         match self {
             State::Teaching { .. } => "teach",
-            State::Answer { .. } | State::Unknown | State::Nothing => "live",
+            State::Answer { .. } | State::Found { .. } | State::Unknown | State::Nothing => "live",
             State::Welcome { .. } => "welcome",
             State::Report { .. } => "report",
             State::Message(_) => "",
@@ -190,7 +212,7 @@ impl<'a> State<'a> {
     pub(crate) fn tone<C: PixelColor>(&self, theme: &Theme<C>) -> C {
         match self {
             State::Welcome { .. } | State::Teaching { .. } => theme.lesson,
-            State::Answer { .. } | State::Report { .. } => theme.answer,
+            State::Answer { .. } | State::Found { .. } | State::Report { .. } => theme.answer,
             State::Unknown => theme.doubt,
             State::Message(_) | State::Nothing => theme.text,
             State::Error(_) => theme.fault,
@@ -217,7 +239,16 @@ mod tests {
     }
 
     fn screen<'a>(state: State<'a>, classes: &'a [ClassLine<'a>]) -> Screen<'a> {
-        Screen { title: "", image: None, state, classes, threshold: None, advice: "", hint: "" }
+        Screen {
+            title: "",
+            image: None,
+            objects: None,
+            state,
+            classes,
+            threshold: None,
+            advice: "",
+            hint: "",
+        }
     }
 
     #[test]

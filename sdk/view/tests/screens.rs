@@ -5,7 +5,7 @@ use core::convert::Infallible;
 use embedded_graphics::pixelcolor::{BinaryColor, Rgb565};
 use embedded_graphics::prelude::*;
 use embedded_graphics::primitives::Rectangle;
-use offshoot_view::{ClassLine, Image, Ink, Screen, State};
+use offshoot_view::{ClassLine, Image, Ink, Objects, Pointed, Screen, State};
 
 /// A panel that panics when something is drawn outside; its origin is not zero.
 struct Strict<C> {
@@ -76,6 +76,7 @@ fn answer<'a>(classes: &'a [ClassLine<'a>]) -> Screen<'a> {
     Screen {
         title: "Offshoot",
         image: Image::new(8, 6, &RGB),
+        objects: None,
         state: State::Answer { class: "mug", confidence: 0.5 },
         classes,
         threshold: Some(0.6),
@@ -105,6 +106,7 @@ fn nothing_is_drawn_outside_and_nothing_is_left_undrawn() {
         State::Teaching { class: LONG, count: 7, goal: 0 },
         State::Teaching { class: "", count: 2, goal: 20 },
         State::Unknown,
+        State::Found { class: LONG, count: u32::MAX, confidence: f32::NAN },
         State::Welcome { class: LONG, button: LONG },
         State::Report { right: 9, asked: 0, advice: LONG },
         State::Report { right: 0, asked: u32::MAX, advice: "" },
@@ -116,9 +118,21 @@ fn nothing_is_drawn_outside_and_nothing_is_left_undrawn() {
         vec![(320, 240), (240, 240), (128, 64), (160, 128), (176, 168), (480, 320), (240, 135)];
     sizes.extend((0..70).map(|n| (n * 2, n)));
     sizes.extend((0..40).map(|n| (n, 300)));
-    for state in states {
+    let anywhere = |name, x, y, size| Pointed { name, centre: [x, y], size, is_taught: x > 0.5 };
+    let pointed = [
+        anywhere(LONG, 0.5, 0.5, Some([3.0, 0.2])),
+        anywhere("mug", f32::NAN, -7.0, Some([f32::NAN, f32::INFINITY])),
+        anywhere("", 1.0, 1.0, None),
+        anywhere("mug", f32::INFINITY, 0.0, Some([-1.0, 0.0])),
+    ];
+    let objects = [
+        None,
+        Some(Objects { pointed: &pointed, aim: Some([0.9, -0.5, 2.0, f32::NAN]) }),
+        Some(Objects { pointed: &[], aim: None }),
+    ];
+    for (state, objects) in states.iter().flat_map(|&state| objects.map(|o| (state, o))) {
         for &(width, height) in &sizes {
-            let screen = Screen { title: LONG, hint: LONG, state, ..answer(&classes) };
+            let screen = Screen { title: LONG, hint: LONG, state, objects, ..answer(&classes) };
             let colour = drawn::<Rgb565>(&screen, width, height);
             assert!(colour.pixels.iter().all(Option::is_some), "{width} x {height}");
             drawn::<BinaryColor>(&screen, width, height);
@@ -209,4 +223,45 @@ fn teaching_shows_progress_in_steps() {
         lit.windows(2).filter(|pair| !pair[0] && pair[1]).count()
     };
     assert_eq!([0, 1, 3, 5, 9].map(pieces), [0, 1, 3, 5, 5]);
+}
+
+/// Screen of 320 x 240 with one dot; its image lies from (8, 34) on, 160 x 120.
+fn with_dot(centre: [f32; 2], is_taught: bool) -> Strict<Rgb565> {
+    let pointed = [Pointed { name: "", centre, size: None, is_taught }];
+    let objects = Some(Objects { pointed: &pointed, aim: None });
+    drawn(&Screen { objects, ..answer(&[]) }, 320, 240)
+}
+
+#[test]
+fn dots_lie_where_the_objects_are() {
+    let top = (34..154).find(|&y| {
+        drawn::<Rgb565>(&answer(&[]), 320, 240).count(Rgb565::new(25, 50, 25), 0..320, y) == 160
+    });
+    let top = top.expect("an image");
+    for (across, down) in [(0.5, 0.5), (0.25, 0.75), (1.0, 0.0), (f32::NAN, 2.0)] {
+        let panel = with_dot([across, down], false);
+        let inside = |share: f32| if share > 0.0 { share.min(1.0) } else { 0.0 };
+        let x = 8 + (inside(across) * 159.0) as i32;
+        let y = top + (inside(down) * 119.0) as i32;
+        assert_eq!(panel.at(x, y), Some(Rgb565::THEME.answer), "{across} {down}");
+        assert_eq!(with_dot([across, down], true).at(x, y), Some(Rgb565::THEME.lesson));
+    }
+}
+
+#[test]
+fn objects_are_counted_beside_their_class() {
+    let classes = [line("mug", 0.8), line("ball", 0.7)];
+    let one = |name, is_taught| Pointed { name, centre: [0.1; 2], size: None, is_taught };
+    let found = [one("mug", false), one("ball", false), one("mug", false), one("mug", true)];
+    let objects = Objects { pointed: &found, aim: None };
+    assert_eq!((objects.count("mug"), objects.count("ball"), objects.count("cup")), (2, 1, 0));
+    let screen = |pointed| {
+        let objects = Some(Objects { pointed, aim: None });
+        drawn::<BinaryColor>(&Screen { objects, ..answer(&classes) }, 128, 64)
+    };
+    // The same counts, and crosses at the same place.
+    assert_eq!(screen(&found[..2]).difference(&screen(&found[1..3])), None);
+    let changed = screen(&found[..2]).difference(&screen(&found[..3])).expect("another count");
+    let place = Rectangle::new(Point::new(0, 21), Size::new(80, 9));
+    assert_eq!(changed.intersection(&place), changed, "{changed:?}");
 }

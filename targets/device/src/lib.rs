@@ -32,6 +32,7 @@ mod diagnostics;
 mod ending;
 mod microphone;
 mod names;
+mod pointing;
 mod ports;
 mod screen;
 mod session;
@@ -68,6 +69,8 @@ pub use microphone::wave_file::WaveFile;
 pub use names::{NamesError, check_names};
 #[cfg(feature = "web")]
 pub use offshoot_http::{Address, BindError, SHORTEST_TOKEN, web_address};
+pub use pointing::cell_memory::CellMemory;
+pub use pointing::{Pointers, Pointing};
 pub use ports::{
     Action, Backlog, Buttons, Change, Dark, FrameSource, Key, Led, NoButtons, NoLed, Refused,
     Screen, ScreenError, SourceError,
@@ -85,8 +88,9 @@ pub use screen::tee::Tee;
 pub use screen::terminal::Terminal;
 pub use session::details::{Details, Times};
 pub use session::limits::{MOST_CLASSES, limits};
-pub use session::persistence::{Memory, MemoryError};
-pub use session::run_loop::{run, show_end};
+pub use session::persistence::Memory;
+pub use session::record_file::MemoryError;
+pub use session::run_loop::{Step, run, show_end};
 pub use session::smoothing::Smooth;
 pub use session::waterfall::Waterfall;
 pub use session::{Flow, Ports, Session, SessionError};

@@ -7,6 +7,7 @@ use offshoot::ClassError;
 
 use crate::camera::frame_buffer::CapturedFrame;
 use crate::camera::pixels::PixelError;
+use crate::pointing::Pointers;
 use crate::session::details::Details;
 use crate::session::limits::MOST_CLASSES;
 
@@ -186,7 +187,7 @@ pub trait FrameSource {
 }
 
 /// Action that the user requests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Action<'a> {
     /// Teach this frame as the class with that number, from 0.
     Teach(usize),
@@ -196,6 +197,13 @@ pub enum Action<'a> {
     TeachNothing,
     /// Teach this frame as the class of that name; a new one takes a free place.
     TeachNamed(&'a str),
+    /// Teach an object of the class with that number in the frame that is still, or is so from now
+    /// on: left, top, width and height as shares of its sides; without width or height a point.
+    Point(usize, [f32; 4]),
+    /// Keep the frame still, so that objects are pointed at.
+    Still,
+    /// Go on with the camera after a still frame.
+    Live,
     /// Choose the next class.
     Choose,
     /// Undo the last training sample.
@@ -271,6 +279,9 @@ pub enum Refused {
     /// There was no frame to teach.
     #[error("the camera gives no frame; try again later")]
     NoFrame,
+    /// The package names whole images.
+    #[error("this package names the whole picture; one made by `convert --cells` points")]
+    NoCells,
     /// A take has nothing to hear.
     #[error("Nothing stood out: speak louder, or nearer to the microphone")]
     Quiet,
@@ -283,7 +294,7 @@ pub enum Refused {
 }
 
 /// Key of a test that goes through all of them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Key {
     /// Instruction, such as `press A`.
     pub order: String,
@@ -372,6 +383,9 @@ pub trait Screen {
 
     /// Shows further details of the state, if there is room for them; called after `show`.
     fn explain(&mut self, _moment: &offshoot_view::Screen<'_>, _inside: &mut Details<'_>) {}
+
+    /// Shows further details of a device that points, if there is room for them; called after `show`.
+    fn point(&mut self, _moment: &offshoot_view::Screen<'_>, _inside: &Pointers<'_>) {}
 
     /// Returns true if the last state stays visible after the program has ended.
     fn stays(&self) -> bool {

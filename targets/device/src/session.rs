@@ -11,6 +11,7 @@ mod maps;
 pub(crate) mod persistence;
 pub(crate) mod places;
 mod record;
+pub(crate) mod record_file;
 pub(crate) mod run_loop;
 pub(crate) mod smoothing;
 mod tuning;
@@ -29,8 +30,9 @@ use offshoot::{Answer, Error, Extractor, Head, HeadKind, NOTHING, WhenFull};
 use offshoot_core::head::AskError;
 use offshoot_core::statistics::Watch;
 use offshoot_view::{Image, State};
-use persistence::{Memory, MemoryError};
+use persistence::Memory;
 use places::{EMPTY, lines, ordinary, placed, shown_at};
+use record_file::MemoryError;
 use smoothing::Smooth;
 use tuning::{Kept, Tune};
 
@@ -42,7 +44,7 @@ use crate::settings::{Settings, Tunes};
 const FEWEST: usize = 2;
 
 /// Number of frames for which a training sample or a message stays on the screen.
-const LINGER: u32 = 4;
+pub(crate) const LINGER: u32 = 4;
 
 /// Message of a store that lost its newest record.
 pub(crate) const LOST: &str = "the newest lesson is damaged and lost; those before it are here";
@@ -51,7 +53,7 @@ pub(crate) const LOST: &str = "the newest lesson is damaged and lost; those befo
 const ROOM: &str = "Listening to the room: let it sound as usual";
 
 /// Number of frames for which the screen shows a message about an invisible change.
-const LONG: u32 = 5 * LINGER;
+pub(crate) const LONG: u32 = 5 * LINGER;
 
 /// Ports of a session.
 #[expect(missing_debug_implementations, reason = "ports are whatever the caller brings")]
@@ -293,6 +295,7 @@ impl Session {
                 },
                 Action::Remove(name) => self.remove(name),
                 Action::Choose => self.choose(),
+                Action::Point(..) | Action::Still | Action::Live => self.refuse(Refused::NoCells),
                 Action::Undo => self.undo(None),
                 Action::Forget(class) => self.undo(Some(class)),
                 Action::Rename(class, name) => self.rename(class, name),
@@ -463,6 +466,7 @@ impl Session {
             image: Image::new(self.shot.width(), self.shot.height(), self.shot.rgb())
                 .filter(|_| !self.is_gone)
                 .map(|image| if self.hears() { image.on_small_panels() } else { image }),
+            objects: None,
             state,
             classes: &lines[..classes],
             threshold: Some(self.settings.threshold),
@@ -489,7 +493,7 @@ impl Session {
     }
 }
 
-fn say(text: &mut String, what: std::fmt::Arguments<'_>) {
+pub(crate) fn say(text: &mut String, what: std::fmt::Arguments<'_>) {
     text.clear();
     let written = text.write_fmt(what);
     debug_assert!(written.is_ok(), "strings take everything");

@@ -25,6 +25,9 @@ pub struct Settings {
     pub threshold: f32,
     /// Threshold of a package that takes sound, in place of the one that its background keeps to.
     pub wake_threshold: Option<f32>,
+    /// True of a camera that stands still, for a package with cells: the first empty scene is what
+    /// all later frames are compared with.
+    pub is_fixed: bool,
     /// Time before a camera that is gone is tried again.
     pub patience: Duration,
     /// Description of the keys for the screen.
@@ -43,6 +46,7 @@ impl Default for Settings {
             names: Vec::new(),
             threshold: 0.6,
             wake_threshold: None,
+            is_fixed: false,
             patience: Duration::from_millis(300),
             hint: "1-9 teach u undo q end".to_string(),
             first: "1".to_string(),

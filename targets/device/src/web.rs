@@ -24,6 +24,7 @@ use offshoot_http::{
 use offshoot_view::Screen as Snapshot;
 use shared::{Extra, Press, Shared};
 
+use crate::pointing::Pointers;
 use crate::ports::{Action, Backlog, Buttons, Screen, ScreenError};
 use crate::session::details::Details;
 
@@ -154,6 +155,23 @@ impl Screen for Page {
     }
 
     fn explain(&mut self, snapshot: &Snapshot<'_>, inside: &mut Details<'_>) {
+        self.publish(snapshot, |text, wanted| snapshot::write(text, snapshot, inside, wanted));
+    }
+
+    fn point(&mut self, snapshot: &Snapshot<'_>, inside: &Pointers<'_>) {
+        self.publish(snapshot, |text, wanted| {
+            snapshot::write_pointing(text, snapshot, inside, wanted);
+        });
+    }
+}
+
+impl Page {
+    /// Publishes the newest state if a visitor looks, written by `write`.
+    fn publish(
+        &mut self,
+        snapshot: &Snapshot<'_>,
+        write: impl FnOnce(&mut Vec<u8>, snapshot::Wanted),
+    ) {
         if !self.shared.is_wanted(Extra::Snapshot) {
             return;
         }
@@ -164,7 +182,7 @@ impl Screen for Page {
             report: self.shared.is_wanted(Extra::Report),
             has_next: self.has_next,
         };
-        snapshot::write(&mut self.text, snapshot, inside, wanted);
+        write(&mut self.text, wanted);
         let image = snapshot.image.map(|image| (image.width(), image.height(), image.rgb()));
         self.shared.publish(self.frame, &mut self.text, image);
     }
@@ -175,6 +193,9 @@ impl Buttons for Visitors {
         Some(match self.shared.take()? {
             Press::Teach(class) => Action::Teach(class),
             Press::TeachNothing => Action::TeachNothing,
+            Press::Point(class, shape) => Action::Point(class, shape),
+            Press::Still => Action::Still,
+            Press::Live => Action::Live,
             Press::Undo => Action::Undo,
             Press::Forget(class) => Action::Forget(class),
             Press::Next => Action::Show(None),

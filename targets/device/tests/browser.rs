@@ -8,13 +8,14 @@ use std::env;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use offshoot_device::{Session, Simulated};
+use offshoot_device::{Pointing, Session, Settings, Simulated};
 
 #[path = "common/browser.rs"]
 mod browser;
 mod common;
 
 use browser::Browser;
+use common::table::{BLUE, Given, WHITE, extractor, scene};
 use common::{Device, options, sprout};
 
 /// A press of the n-th class's button.
@@ -139,4 +140,50 @@ fn edit(browser: &Browser) {
     browser.click(&button(1, "name"));
     browser.audit("naming");
     browser.click("#never");
+}
+
+/// Dots that the page draws: names, and places in hundredths of the picture's sides.
+const DOTS: &str = "fetch('/moment').then((reply) => reply.json()).then(({ objects }) => \
+    window.dots = objects.filter((one) => !one.is_taught).map(({ name, centre }) => [name, Math.round(16 * centre[0]), Math.round(16 * centre[1])]).sort())";
+
+#[test]
+fn taps_and_boxes_teach_what_is_pointed_at() {
+    let Some(browser) = Browser::start() else { return };
+    let settings = Settings {
+        names: vec!["white".to_string(), "blue".to_string()],
+        patience: Duration::from_millis(20),
+        ..Settings::default()
+    };
+    let session = Pointing::new(extractor(), None, settings).unwrap();
+    let squares = [([0.25, 0.25], WHITE), ([0.75, 0.25], BLUE), ([0.25, 0.75], WHITE)];
+    let source = Given { rgb: scene(&squares, 1), is_gone: false };
+    let device = Device::start(session, source, &options("127.0.0.1:0"));
+    browser.look((1280, 800), "light");
+    browser.open(&device.url);
+    browser.wait("document.querySelector('#link').dataset.is", "live");
+    browser.wait(&Browser::text("#label"), "Show a white, hold Teach");
+    // Boxes around two of the white ones, as a finger draws them; the blue one is tapped.
+    browser.drag("#picture", [0.13, 0.13], [0.37, 0.37]);
+    browser.wait("document.querySelector('#go-on').hidden", false);
+    browser.wait(&Browser::text("#label"), "white");
+    browser.drag("#picture", [0.13, 0.63], [0.37, 0.87]);
+    browser.click(&button(2, "point"));
+    browser.drag("#picture", [0.63, 0.13], [0.87, 0.37]);
+    browser.wait(&Browser::text("#hint"), "3 in this picture: all of them?");
+    browser.wait(&Browser::text(&button(1, "percent")), "2");
+    browser.wait(&Browser::text(&button(2, "percent")), "1");
+    photograph(&browser, "pointing");
+    browser.audit("pointing");
+    // A tap too many is taken back.
+    browser.drag("#picture", [0.9, 0.9], [0.9, 0.9]);
+    browser.wait(&Browser::text("#hint"), "4 in this picture: all of them?");
+    browser.click("#undo-object");
+    browser.wait(&Browser::text("#hint"), "3 in this picture: all of them?");
+    browser.click("#go-on");
+    browser.wait("document.querySelector('#go-on').hidden", true);
+    browser.get(DOTS);
+    let dots = "JSON.stringify(window.dots)";
+    browser.wait(dots, r#"[["blue",12,4],["white",4,12],["white",4,4]]"#);
+    assert_eq!(browser.complaints(), [""; 0]);
+    assert_eq!(device.stop().head().lessons(), 1);
 }

@@ -145,6 +145,7 @@ fn what_is_pressed_is_taught_and_told() {
         ("/", "<!doctype html>"),
         ("/style.css", ":root"),
         ("/page.js", "follow("),
+        ("/points.js", "isPointing"),
         ("/source.js", "fetch("),
         ("/icon.svg", "<svg"),
     ] {

@@ -31,6 +31,7 @@ use super::cells::{CellMap, CellsLayout, MAX_MAPS};
 use super::learn::evidence;
 use super::learn::sums::{BOX, BoxCounts, MOST_CELLS, MOST_STEPS, MOST_VALUE};
 use super::{Class, MAX_SPATIAL_CLASSES, SpatialError, SpatialHead, SpatialLimits};
+use crate::head::MAX_NAME_BYTES;
 use crate::head::check_name;
 use crate::head::linalg::cholesky::start;
 use crate::package::PackageId;
@@ -194,17 +195,35 @@ impl<'a> SpatialRecord<'a> {
     }
 }
 
+impl SpatialLimits {
+    /// Returns the length of the longest record of a head with these limits, in bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`SpatialError::Classes`] for a room of 0 or above [`MAX_SPATIAL_CLASSES`].
+    pub fn most_encoded(self, layout: &CellsLayout) -> Result<usize, SpatialError> {
+        self.words(layout)?;
+        let classes = usize::from(self.classes);
+        Ok(length(layout, classes) + MAX_NAME_BYTES * classes + layout.elements())
+    }
+}
+
+/// Length of a record without names and an empty scene.
+fn length(layout: &CellsLayout, classes: usize) -> usize {
+    let dim = layout.values();
+    let maps = CellMap::RECORD * layout.maps().len();
+    let fixed = 8 + 2 + 2 + 4 + 32 + 4 + maps + 4 + 4 + 8 + 16 + 16 * BOX;
+    let sums = 8 * dim * (classes + 2 + BOX) + 8 * dim * (dim + 1);
+    fixed + 8 * (classes + 2) + CLASS * classes + sums + 4
+}
+
 impl<M: AsRef<[u64]> + AsMut<[u64]>> SpatialHead<M> {
     /// Returns the length of the record, in bytes.
     pub fn encoded_len(&self) -> usize {
-        let dim = self.layout.values();
         let names: usize =
             self.classes[..self.count].iter().map(|class| usize::from(class.length)).sum();
         let reference = if self.has_reference { self.layout.elements() } else { 0 };
-        let maps = CellMap::RECORD * self.layout.maps().len();
-        let fixed = 8 + 2 + 2 + 4 + 32 + 4 + maps + 4 + 4 + 8 + 16 + 16 * BOX;
-        let sums = 8 * dim * (self.count + 2 + BOX) + 8 * dim * (dim + 1);
-        fixed + 8 * (self.count + 2) + CLASS * self.count + names + sums + reference + 4
+        length(&self.layout, self.count) + names + reference
     }
 
     /// Writes the record to the front of `out` and returns its length. The same lessons give the same

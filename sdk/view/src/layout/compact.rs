@@ -5,6 +5,7 @@ use embedded_graphics::prelude::*;
 use embedded_graphics::primitives::Rectangle;
 
 use super::pen::{Pen, area, filled};
+use super::pointing;
 use crate::image::Image;
 use crate::ink::Ink;
 use crate::screen::{ClassLine, Screen, State};
@@ -13,6 +14,8 @@ use crate::text::{Align, Type, face};
 const TOP: i32 = 21;
 const ROW: i32 = 10;
 const HINT: i32 = 10;
+/// Columns between the counts and the frame with crosses.
+const GAP: i32 = 3;
 
 const LABEL: Type = Type::plain(face!(FONT_10X20));
 const SMALLER: Type = Type::plain(face!(FONT_7X13_BOLD));
@@ -61,14 +64,60 @@ where
     }
     let fitting = ((height - TOP - hint) / ROW).max(0) as usize;
     let highlighted = screen.highlighted();
+    let room = below(TOP);
+    let mut width = width;
+    if let Some(objects) = screen.objects {
+        let seen = frame_of(screen.image, room);
+        width = seen.top_left.x - x - GAP;
+        pointing::draw_crosses(&objects, pen, seen)?;
+    }
     let mut row_top = y + TOP;
     for (index, line) in screen.window(fitting) {
+        let leads = highlighted == Some(index);
         let place = area(x, row_top, width, ROW);
-        row(screen, pen, place, (line, highlighted == Some(index)))?;
+        match screen.objects {
+            Some(_) => counted(screen, pen, place, (line, leads))?,
+            None => row(screen, pen, place, (line, leads))?,
+        }
         row_top += ROW;
     }
     let rest = area(x + 1, row_top, width - 2, y + height - hint - row_top);
     pen.advice([SMALLER, SMALL], screen.advice, rest)
+}
+
+/// Returns the right part of an area in the proportions of the image, or of 4 to 3.
+fn frame_of(image: Option<Image<'_>>, room: Rectangle) -> Rectangle {
+    let Size { width, height } = room.size;
+    let (across, down) = image.map_or((4, 3), |image| (image.width(), image.height()));
+    let wanted = u64::from(height) * u64::from(across) / u64::from(down.max(1));
+    let wide = wanted.min(u64::from(width / 2)) as i32;
+    let left = room.top_left.x + width as i32 - wide;
+    area(left, room.top_left.y, wide, height as i32)
+}
+
+/// Draws name and number of objects side by side; the leader's name is inverted.
+fn counted<D>(
+    screen: &Screen<'_>,
+    pen: &mut Pen<'_, D>,
+    whole: Rectangle,
+    (line, leads): (&ClassLine<'_>, bool),
+) -> Result<(), D::Error>
+where
+    D: DrawTarget,
+    D::Color: Ink,
+{
+    let theme = pen.theme;
+    let Point { x, y } = whole.top_left;
+    let width = whole.size.width as i32;
+    let text = if leads { theme.background } else { theme.text };
+    if leads {
+        pen.fill(area(x, y, width, ROW - 1), screen.state.tone(theme))?;
+    }
+    let inner = area(x + 1, y, width - 2, ROW - 1);
+    let number = screen.bar(line).1;
+    let taken = pen.text(SMALL, number.as_str(), inner, (text, Align::Right))?;
+    let name = area(x + 1, y, width - taken as i32 - 5, ROW - 1);
+    pen.text(SMALL, line.name, name, (text, Align::Left)).map(drop)
 }
 
 /// Draws label and number side by side.

@@ -4,6 +4,7 @@ use embedded_graphics::prelude::*;
 use embedded_graphics::primitives::{Circle, PrimitiveStyle, Rectangle};
 
 use super::pen::{Pen, area};
+use super::pointing;
 use crate::ink::Ink;
 use crate::screen::{ClassLine, Screen, State};
 use crate::text::{Align, Type, face};
@@ -82,7 +83,11 @@ where
         }
         (_, Some(image), Some(place)) => {
             pen.panel(place, 0)?;
-            image.draw(pen.target, image.place_in(place))?;
+            let place = image.place_in(place);
+            image.draw(pen.target, place)?;
+            if let Some(objects) = screen.objects {
+                pointing::draw(&objects, pen, place)?;
+            }
         }
         _ => {}
     }

@@ -1,6 +1,6 @@
 //! States of a device for the golden images.
 
-use offshoot_view::{ClassLine, Image, Screen, State};
+use offshoot_view::{ClassLine, Image, Objects, Pointed, Screen, State};
 
 /// Returns an image of 8 x 6 with an object in its middle.
 pub const IMAGE: [[u8; 3]; 48] = {
@@ -54,11 +54,31 @@ const RIGHT: [ClassLine<'static>; 3] =
 const WELL: [ClassLine<'static>; 3] =
     [line("mug", 5, 1.0), line("plant", 5, 1.0), line("cup", 5, 1.0)];
 
+const COUNTED: [ClassLine<'static>; 2] = [line("cup", 6, 0.84), line("screw", 9, 0.61)];
+
+const fn pointed(
+    name: &'static str,
+    centre: [f32; 2],
+    size: Option<[f32; 2]>,
+    is_taught: bool,
+) -> Pointed<'static> {
+    Pointed { name, centre, size, is_taught }
+}
+
+const FOUND: [Pointed<'static>; 3] = [
+    pointed("cup", [0.5, 0.55], Some([0.3, 0.45]), false),
+    pointed("cup", [0.15, 0.2], Some([0.2, 0.3]), false),
+    pointed("screw", [0.9, 0.8], None, false),
+];
+const SHOWN: [Pointed<'static>; 2] =
+    [pointed("screw", [0.9, 0.8], None, true), pointed("cup", [0.5, 0.55], None, false)];
+
 /// Each with its name.
-pub fn moments() -> [(&'static str, Screen<'static>); 11] {
+pub fn moments() -> [(&'static str, Screen<'static>); 13] {
     let moment = |state, classes, hint| Screen {
         title: "Offshoot",
         image: Image::new(8, 6, IMAGE.as_flattened()),
+        objects: None,
         state,
         classes,
         threshold: Some(0.6),
@@ -86,7 +106,25 @@ pub fn moments() -> [(&'static str, Screen<'static>); 11] {
             "A teach B next, hold: undo",
         )
     };
+    let found = Screen {
+        objects: Some(Objects { pointed: &FOUND, aim: None }),
+        ..moment(
+            State::Found { class: "cup", count: 2, confidence: 0.84 },
+            &COUNTED,
+            "tap what it is to find",
+        )
+    };
+    let pointing = Screen {
+        objects: Some(Objects { pointed: &SHOWN, aim: Some([0.35, 0.35, 0.3, 0.3]) }),
+        ..moment(
+            State::Message("1 screw in this picture"),
+            &COUNTED,
+            "hold A: what is in the frame",
+        )
+    };
     [
+        ("found", found),
+        ("pointing", pointing),
         ("sound", sound),
         ("more", more),
         ("nothing", moment(State::Nothing, &EMPTY, "A teach B next, hold: undo")),

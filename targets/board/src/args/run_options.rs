@@ -29,6 +29,8 @@ pub struct RunArgs {
     pub extractor: Option<BuiltIn>,
     pub memory: PathBuf,
     pub starts_anew: bool,
+    /// True for a camera that stands still.
+    pub is_fixed: bool,
     pub camera: CameraPart,
     /// Microphone of `listen`; `None` for `run`.
     pub microphone: Option<MicrophonePart>,
@@ -76,6 +78,7 @@ fn defaults(microphone: Option<MicrophonePart>) -> RunArgs {
         extractor: None,
         memory: if microphone.is_some() { SOUND_MEMORY } else { MEMORY }.into(),
         starts_anew: false,
+        is_fixed: false,
         camera: CameraPart::Device(CAMERA.into()),
         microphone,
         background: None,
@@ -116,6 +119,7 @@ pub fn read(
             "-h" | "--help" => return Ok(None),
             "--testui" => run.testui = true,
             "--start-anew" => run.starts_anew = true,
+            "--fixed" => run.is_fixed = true,
             "--" => plain.extend(args.by_ref()),
             _ => {
                 let (name, value) = match option.split_once('=') {

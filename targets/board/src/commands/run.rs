@@ -8,7 +8,7 @@ use std::time::Duration;
 use offshoot::{Extractor, Options};
 use offshoot_device::{
     ApiOptions, BACKGROUND, Bench, BuiltIn, Buttons, DeviceError, Ending, Machine, MqttOptions,
-    SPEECH, Script, Settings, Tee, WebOptions, publish, serve, serve_api,
+    Pointing, SPEECH, Script, Settings, Tee, WebOptions, publish, serve, serve_api,
 };
 
 use super::{Outcome, Result};
@@ -68,6 +68,15 @@ pub(super) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<Outcome> {
     let options = Options::new().threads(args.threads);
     let package = show_error(package(args), &mut *screen)?;
     let extractor = show_error(Extractor::open_with(&package, &options), &mut *screen)?;
+    if extractor.cells_layout().is_some() {
+        let bench = show_error(without_services(args, bench), &mut *screen)?;
+        let remembered = show_error(bench.remember_cells(&extractor, &mut notice), &mut *screen)?;
+        let session =
+            bench.point(extractor, remembered, &mut Tee(&ending, buttons), &mut *screen)?;
+        drop(screen);
+        ending.follow();
+        return report_objects(args, &session, out);
+    }
     let remembered = show_error(bench.remember(&extractor, &mut notice), &mut *screen)?;
     let session = bench.teach(extractor, remembered, &mut Tee(&ending, buttons), &mut *screen)?;
     drop(screen);
@@ -80,11 +89,32 @@ pub(super) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
+/// Returns the device of a package with cells, or the error of options that know classes only.
+fn without_services(args: &RunArgs, bench: Bench) -> std::result::Result<Bench, DeviceError> {
+    if args.api.is_none() && args.mqtt.is_none() {
+        return Ok(bench);
+    }
+    let next = "leave --api and --mqtt out, which know classes only; --web shows objects";
+    Err(DeviceError::OtherSense { takes: "pictures and points at objects", next })
+}
+
+/// Prints the objects that were taught.
+fn report_objects(args: &RunArgs, session: &Pointing, out: &mut dyn Write) -> Result<Outcome> {
+    let head = session.head();
+    for class in 0..head.class_count() as u8 {
+        let name = head.class_name(class).unwrap_or_default();
+        writeln!(out, "{:6} {name}", head.objects_of(class))?;
+    }
+    writeln!(out, "{} keeps them, of {} pictures", args.memory.display(), head.lessons())?;
+    Ok(Outcome::Done)
+}
+
 /// Returns the device that the options describe.
 fn bench(args: &RunArgs, pause: Duration) -> Bench {
     let settings = Settings {
         threshold: args.threshold.unwrap_or(THRESHOLD),
         wake_threshold: args.threshold,
+        is_fixed: args.is_fixed,
         names: args.names.clone(),
         tunes: args.tunes,
         ..Settings::default()

@@ -18,11 +18,14 @@ pub struct ScriptError {
 /// Max number of frames of one line.
 const MOST_FRAMES: u32 = 100_000;
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 enum Step {
     Teach(usize),
     TeachChosen,
     TeachNothing,
+    Point(usize, [f32; 4]),
+    Still,
+    Live,
     Choose,
     Frame,
     Undo,
@@ -41,6 +44,8 @@ enum Step {
 /// | `teach K [N]` | holds the button of class K (from 1) for N frames, else for one |
 /// | `teach` | holds the button of the class that is chosen for one frame |
 /// | `teach nothing [N]` | holds the button of the empty scene for N frames, else for one |
+/// | `point K X Y [W H]` | points at an object of class K in the still frame, across and down; or left, top, width and height: shares of the frame's sides |
+/// | `still`, `live` | keeps the frame still, goes on with the camera |
 /// | `choose` | presses the button that chooses the next class |
 /// | `look N` | takes N frames |
 /// | `undo`, `report`, `times` | presses that button; a `look` shows what came of it |
@@ -90,6 +95,19 @@ fn class(text: &str) -> Result<usize, String> {
     number.map(|n| n - 1).ok_or_else(|| format!("`{text}` is no class from 1 to {MOST_CLASSES}"))
 }
 
+/// Parses a point or a box; a point has neither width nor height.
+fn point(words: &[&str]) -> Result<[f32; 4], String> {
+    let mut shape = [0.0; 4];
+    if words.len() != 2 && words.len() != 4 {
+        return Err("an object is X Y or X Y WIDTH HEIGHT, shares from 0 to 1".to_string());
+    }
+    for (slot, word) in shape.iter_mut().zip(words) {
+        let share = word.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+        *slot = share.ok_or_else(|| format!("`{word}` is no share from 0 to 1"))?;
+    }
+    Ok(shape)
+}
+
 /// Checks the name of an image.
 fn file(name: &str) -> Result<String, String> {
     if name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') {
@@ -104,6 +122,9 @@ fn step(words: &[&str]) -> Result<(Step, u32), String> {
         ["teach"] => (Step::TeachChosen, 1),
         ["teach", NOTHING] => (Step::TeachNothing, 1),
         ["teach", NOTHING, count] => (Step::TeachNothing, frames(count)?),
+        ["point", number, ref shape @ ..] => (Step::Point(class(number)?, point(shape)?), 1),
+        ["still"] => (Step::Still, 1),
+        ["live"] => (Step::Live, 1),
         ["choose"] => (Step::Choose, 1),
         ["teach", number] => (Step::Teach(class(number)?), 1),
         ["teach", number, count] => (Step::Teach(class(number)?), frames(count)?),
@@ -115,7 +136,7 @@ fn step(words: &[&str]) -> Result<(Step, u32), String> {
         ["snap", name] => (Step::Snap(file(name)?), 1),
         _ => {
             let line = words.join(" ");
-            let known = "show NAME, teach [K|nothing [N]], choose, look N, undo, report, forget all, times, snap NAME";
+            let known = "show NAME, teach [K|nothing [N]], point K X Y [W H], still, live, choose, look N, undo, report, forget all, times, snap NAME";
             return Err(format!("`{line}` is none of: {known}"));
         }
     })
@@ -145,6 +166,9 @@ impl Buttons for Script {
                 self.frame_due = true;
                 Action::TeachNothing
             }
+            Step::Point(class, shape) => Action::Point(*class, *shape),
+            Step::Still => Action::Still,
+            Step::Live => Action::Live,
             Step::Choose => Action::Choose,
             Step::Undo => Action::Undo,
             Step::Show(name) => Action::Show(Some(name)),

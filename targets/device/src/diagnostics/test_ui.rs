@@ -181,6 +181,7 @@ impl TestUi<'_, '_> {
         let moment = offshoot_view::Screen {
             title: "Test of the parts",
             image: Image::new(4, 3, CARD.as_flattened()),
+            objects: None,
             state: State::Message(text),
             classes: &[],
             threshold: None,

@@ -1,5 +1,6 @@
 //! Two screens at once, or two sets of buttons.
 
+use crate::pointing::Pointers;
 use crate::ports::{Action, Backlog, Buttons, Change, Key, Refused, Screen, ScreenError};
 use crate::session::details::Details;
 
@@ -16,6 +17,11 @@ impl<A: Screen, B: Screen> Screen for Tee<A, B> {
     fn explain(&mut self, moment: &offshoot_view::Screen<'_>, inside: &mut Details<'_>) {
         self.0.explain(moment, inside);
         self.1.explain(moment, inside);
+    }
+
+    fn point(&mut self, moment: &offshoot_view::Screen<'_>, inside: &Pointers<'_>) {
+        self.0.point(moment, inside);
+        self.1.point(moment, inside);
     }
 
     fn stays(&self) -> bool {
@@ -72,6 +78,10 @@ impl<S: Screen + ?Sized> Screen for Box<S> {
         (**self).explain(moment, inside);
     }
 
+    fn point(&mut self, moment: &offshoot_view::Screen<'_>, inside: &Pointers<'_>) {
+        (**self).point(moment, inside);
+    }
+
     fn stays(&self) -> bool {
         (**self).stays()
     }
@@ -92,6 +102,10 @@ impl<B: Buttons + ?Sized> Buttons for Box<B> {
 
     fn done(&mut self, outcome: Result<Change<'_>, &Refused>) {
         (**self).done(outcome);
+    }
+
+    fn is_held(&mut self) -> bool {
+        (**self).is_held()
     }
 
     fn keys(&self) -> Vec<Key> {

@@ -1,5 +1,7 @@
 //! Terminal as a screen.
 
+mod dots;
+
 use std::io::{self, IsTerminal, Stdout, Write};
 use std::panic;
 use std::sync::Once;
@@ -191,6 +193,9 @@ fn whole(
     }
     if let Some((image, size)) = image {
         half_blocks(out, &image, size, top)?;
+        if let Some(objects) = &moment.objects {
+            dots::draw(out, objects, size, top)?;
+        }
     }
     let room = columns - left - 1;
     let (label, tone) = label(moment);
@@ -313,6 +318,7 @@ fn label<'a>(moment: &offshoot_view::Screen<'a>) -> (std::borrow::Cow<'a, str>, 
         State::Answer { class, confidence } => {
             (format!("{class}  {:.0} %", 100.0 * confidence).into(), ANSWER)
         }
+        State::Found { class, count, .. } => (format!("{class}  {count}").into(), ANSWER),
         State::Unknown => ("?".into(), DOUBT),
         State::Nothing => ("nothing".into(), TEXT),
         State::Welcome { class, button } => {
@@ -362,7 +368,10 @@ fn class(
         queue!(out, SetForegroundColor(ink), Print(cell))?;
     }
     queue!(out, SetForegroundColor(colour))?;
-    write!(out, " {:>3.0} %{:>4}", 100.0 * line.probability, line.samples)
+    match &moment.objects {
+        Some(objects) => write!(out, " {:>5}{:>4}", objects.count(line.name), line.samples),
+        None => write!(out, " {:>3.0} %{:>4}", 100.0 * line.probability, line.samples),
+    }
 }
 
 fn colour_at(image: &Image<'_>, at: (u16, u16), size: (u16, u16)) -> Color {

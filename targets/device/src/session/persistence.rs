@@ -1,100 +1,22 @@
 //! Durable memory: training samples survive a power cut.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io;
 use std::path::{Path, PathBuf};
 
 use offshoot::{Extractor, Head, Limits, TuneError};
-use offshoot_store::{
-    FILE_SECTOR, FileError, FileMedium, LoadError, OpenError, SaveError, Store, medium_size,
-};
+use offshoot_store::{FileError, FileMedium};
 
 use super::limits::{MOST_CLASSES, limits};
 use super::record::{self, Beside, Lessons};
+use super::record_file::{Cause, MemoryError, RecordFile, replaced, set_aside, size};
 
 /// Bytes by which the limit of names grew: older files are smaller, and are still written to. Only
 /// a full head with long names does not fit them.
 const NAMES_GREW: usize = 32;
 
-/// Reason why training samples are not saved.
-#[derive(Debug, thiserror::Error)]
-#[error("{}: {cause}", path.display())]
-pub struct MemoryError {
-    /// Path of the file.
-    pub path: PathBuf,
-    /// Cause of the error.
-    pub cause: Cause,
-}
-
-impl MemoryError {
-    fn new(path: &Path, cause: impl Into<Cause>) -> Self {
-        Self { path: path.to_path_buf(), cause: cause.into() }
-    }
-
-    fn of_file(path: &Path, error: impl Into<FileError>) -> Self {
-        Self::new(path, Cause::File(error.into()))
-    }
-}
-
-/// Cause of an error of the file.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Cause {
-    /// The file was made for another package or another size of head.
-    #[error(
-        "{0}; it may be another package's: take that one (--extractor, or its file), name another file, or {ANEW}"
-    )]
-    OtherFile(FileError),
-    /// The file has the right size by chance.
-    #[error("no memory of lessons, and therefore left as it is: name another file, or {ANEW}")]
-    Foreign,
-    /// The file cannot be opened.
-    #[error(transparent)]
-    File(FileError),
-    /// The file is not a store, or cannot be read.
-    #[error(transparent)]
-    Open(#[from] OpenError<io::Error>),
-    /// The content cannot be read.
-    #[error(transparent)]
-    Load(LoadError<io::Error>),
-    /// The file had training samples, and none can be read.
-    #[error("its lessons are damaged, and so are those before them; {ANEW}")]
-    Damaged,
-    /// The file cannot be written; its previous content is intact.
-    #[error(transparent)]
-    Save(#[from] SaveError<io::Error>),
-    /// The content is not a head for this package.
-    #[error("{0}; name another file, or {ANEW}")]
-    Head(offshoot::Error),
-    /// The file keeps no maps, and lessons without them cannot be tuned.
-    #[error("these lessons were kept without what tuning needs: name another file, or {ANEW}")]
-    NoMaps,
-    /// The package has nothing that can be tuned.
-    #[error(transparent)]
-    Untunable(#[from] TuneError),
-    /// The head is larger than any file for it.
-    #[error("a head of {0} bytes is too large to be kept")]
-    TooLarge(usize),
-}
-
-/// Advice on `--start-anew`.
-const ANEW: &str = "begin without it by --start-anew, which keeps it under another name";
-
-impl From<LoadError<io::Error>> for Cause {
-    fn from(error: LoadError<io::Error>) -> Self {
-        match error {
-            LoadError::Damaged => Self::Damaged,
-            error => Self::Load(error),
-        }
-    }
-}
-
 /// Preallocated file with two slots for a head (`sdk/docs/power.md`).
 #[derive(Debug)]
 pub struct Memory {
-    store: Store<FileMedium>,
-    path: PathBuf,
-    bytes: Vec<u8>,
+    file: RecordFile,
     /// True if the file has room for the maps of the samples and a tuned tail.
     keeps_maps: bool,
     /// Lessons that were read, without their head, until the session takes them.
@@ -163,20 +85,11 @@ impl Memory {
         extractor: &Extractor,
         keeps_maps: bool,
     ) -> Result<(Self, Option<Head>), MemoryError> {
-        let medium = opened.map_err(|error| match error {
-            FileError::OtherSize { .. } => MemoryError::new(path, Cause::OtherFile(error)),
-            error => MemoryError::new(path, Cause::File(error)),
-        })?;
-        let mut store = Store::open(medium).map_err(|e| MemoryError::new(path, e))?;
-        if store.is_foreign() {
-            return Err(MemoryError::new(path, Cause::Foreign));
-        }
-        let mut bytes = vec![0; store.capacity()];
-        let record = store.load(&mut bytes).map_err(|e| MemoryError::new(path, e))?;
+        let mut file = RecordFile::open(path, opened)?;
         let bad = |error| MemoryError::new(path, Cause::Head(error));
         let mut head = None;
         let mut read = None;
-        match record {
+        match file.load()? {
             Some(record) if keeps_maps => {
                 let lessons = record::decode(record, extractor).map_err(bad)?;
                 let (own, beside) = lessons.without_head();
@@ -185,7 +98,7 @@ impl Memory {
             Some(record) => head = Some(Head::from_bytes(record, extractor).map_err(bad)?),
             None => {}
         }
-        Ok((Self { store, path: path.to_path_buf(), bytes, keeps_maps, read }, head))
+        Ok((Self { file, keeps_maps, read }, head))
     }
 
     /// Returns true if the file has room for maps and a tuned tail.
@@ -195,7 +108,7 @@ impl Memory {
 
     /// Returns the error of lessons that cannot be tuned on, because their maps are not kept.
     pub(crate) fn without_maps(&self) -> MemoryError {
-        MemoryError::new(&self.path, Cause::NoMaps)
+        MemoryError::new(&self.file.path, Cause::NoMaps)
     }
 
     /// Returns maps and tail that were read with the head, once.
@@ -206,7 +119,7 @@ impl Memory {
     /// Returns true if the newest training samples could not be read and the head is the one before
     /// them; false again after a save.
     pub fn has_lost(&self) -> bool {
-        self.store.has_lost()
+        self.file.has_lost()
     }
 
     /// Renames the file at `path`, with any content, so that [`Memory::open`] creates a new one;
@@ -216,22 +129,7 @@ impl Memory {
     ///
     /// [`MemoryError`] if the file is in use, or the file system reports an error.
     pub fn set_aside(path: impl AsRef<Path>) -> Result<Option<PathBuf>, MemoryError> {
-        let path = path.as_ref();
-        let file = match File::open(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            other => other.map_err(|e| MemoryError::of_file(path, e))?,
-        };
-        // Locked like the store locks it: a file in use by another process stays.
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(MemoryError::of_file(path, FileError::InUse));
-            }
-            Err(TryLockError::Error(error)) => return Err(MemoryError::of_file(path, error)),
-        }
-        let aside = free_name(path).map_err(|e| MemoryError::of_file(path, e))?;
-        fs::rename(path, &aside).map_err(|e| MemoryError::of_file(path, e))?;
-        Ok(Some(aside))
+        set_aside(path.as_ref())
     }
 
     /// Renames the file and goes on with a new one that holds this head; returns the new name of the
@@ -245,27 +143,17 @@ impl Memory {
         extractor: &Extractor,
         head: &Head,
     ) -> Result<PathBuf, MemoryError> {
-        let aside = free_name(&self.path).map_err(|e| MemoryError::of_file(&self.path, e))?;
-        fs::rename(&self.path, &aside).map_err(|e| MemoryError::of_file(&self.path, e))?;
-        let opened = match self.keeps_maps {
-            true => Self::open_for_tuning(&self.path, extractor, limits()),
-            false => Self::open(&self.path, extractor, limits()),
-        };
-        let none = Beside { maps: &[], tail: None, tuned: 0 };
-        let beside = self.keeps_maps.then_some(none);
-        let fresh =
-            opened.and_then(|(mut memory, _)| memory.save_with(head, beside).map(|()| memory));
-        match fresh {
-            Ok(fresh) => {
-                *self = fresh;
-                Ok(aside)
-            }
-            Err(error) => {
-                // What was begun under the name is replaced; the old file was open all the time.
-                let _ = fs::rename(&aside, &self.path);
-                Err(error)
-            }
-        }
+        let keeps_maps = self.keeps_maps;
+        let path = self.file.path.clone();
+        replaced(&path, self, || {
+            let (mut memory, _) = match keeps_maps {
+                true => Self::open_for_tuning(&path, extractor, limits())?,
+                false => Self::open(&path, extractor, limits())?,
+            };
+            let none = Beside { maps: &[], tail: None, tuned: 0 };
+            memory.save_with(head, keeps_maps.then_some(none))?;
+            Ok(memory)
+        })
     }
 
     /// Saves the head. When this returns, it survives a power cut.
@@ -284,16 +172,14 @@ impl Memory {
         head: &Head,
         beside: Option<Beside<'_>>,
     ) -> Result<(), MemoryError> {
-        let encoded = match beside {
-            Some(beside) if self.keeps_maps => record::encode(head, &beside, &mut self.bytes),
-            None if self.keeps_maps => return Err(self.without_maps()),
-            _ => head.encode(&mut self.bytes),
-        };
-        let too_large = |_| MemoryError::new(&self.path, Cause::TooLarge(head.encoded_len()));
-        let length = encoded.map_err(too_large)?;
-        let saved = self.store.save(&self.bytes[..length]);
-        saved.map_err(|e| MemoryError::new(&self.path, e))?;
-        Ok(())
+        let keeps_maps = self.keeps_maps;
+        match beside {
+            Some(beside) if keeps_maps => self
+                .file
+                .save_with(head.encoded_len(), |out| record::encode(head, &beside, out).ok()),
+            None if keeps_maps => Err(self.without_maps()),
+            _ => self.file.save_with(head.encoded_len(), |out| head.encode(out).ok()),
+        }
     }
 }
 
@@ -304,36 +190,18 @@ fn size_with_maps(extractor: &Extractor, limits: Limits) -> Option<u64> {
     size(record::longest(extractor, most, limits.samples.into())?)
 }
 
-/// Returns the size of a file with room for heads of `most` bytes.
-fn size(most: usize) -> Option<u64> {
-    medium_size(u32::try_from(most).ok()?, FILE_SECTOR)
-}
-
 /// Max bytes of a head before the limit of names grew and the empty scene could be a class.
 fn most_before(limits: Limits, dim: usize) -> usize {
     let limits = Limits { classes: limits.classes.min(MOST_CLASSES as u16), ..limits };
     limits.most_encoded(dim) - NAMES_GREW * usize::from(limits.classes)
 }
 
-/// Returns an unused name beside `path`, reserved by an empty file.
-fn free_name(path: &Path) -> io::Result<PathBuf> {
-    let name = path.file_name().unwrap_or_default();
-    let mut number = 1;
-    loop {
-        let mut aside = name.to_os_string();
-        aside.push(format!(".aside-{number}"));
-        let aside = path.with_file_name(aside);
-        match OpenOptions::new().write(true).create_new(true).open(&aside) {
-            Ok(_) => return Ok(aside),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
-            Err(error) => return Err(error),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+
     use offshoot::HeadKind;
+    use offshoot_store::{FILE_SECTOR, Store, medium_size};
 
     use super::*;
 

@@ -8,6 +8,22 @@ use offshoot_view::State;
 use super::{Flow, Ports, Session, SessionError};
 use crate::ports::Screen;
 
+/// Session that handles one frame at a time.
+pub trait Step {
+    /// Handles one frame.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError`] if the screen is gone or the extractor fails.
+    fn step(&mut self, ports: &mut Ports<'_>) -> Result<Flow, SessionError>;
+}
+
+impl Step for Session {
+    fn step(&mut self, ports: &mut Ports<'_>) -> Result<Flow, SessionError> {
+        Self::step(self, ports)
+    }
+}
+
 /// Runs a session until the user ends it.
 ///
 /// An error or a panic that stops it before is the last text on a screen that stays visible; a
@@ -15,12 +31,12 @@ use crate::ports::Screen;
 ///
 /// # Errors
 ///
-/// Those of [`Session::step`].
+/// Those of [`Step::step`].
 ///
 /// # Panics
 ///
 /// With the panic of a step, after it was shown.
-pub fn run(session: &mut Session, ports: &mut Ports<'_>) -> Result<(), SessionError> {
+pub fn run(session: &mut dyn Step, ports: &mut Ports<'_>) -> Result<(), SessionError> {
     // A session that panicked is not used again.
     let steps = AssertUnwindSafe(|| -> Result<(), SessionError> {
         while session.step(ports)? == Flow::Next {}
@@ -42,6 +58,7 @@ pub fn show_end(screen: &mut dyn Screen, why: &str) {
     let moment = offshoot_view::Screen {
         title: "Offshoot",
         image: None,
+        objects: None,
         state: State::Error(why),
         classes: &[],
         threshold: None,

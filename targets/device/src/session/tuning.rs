@@ -13,8 +13,9 @@ use offshoot_core::tail::{Delta, Paused, Samples, Tail, TailLayout, Tuner};
 
 use super::limits::limits;
 use super::maps::KeptMaps;
-use super::persistence::{Memory, MemoryError};
+use super::persistence::Memory;
 use super::record::{Beside, Lessons};
+use super::record_file::MemoryError;
 use super::{LONG, Session, SessionError};
 use crate::settings::Tunes;
 

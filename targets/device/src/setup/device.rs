@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use offshoot::{Extractor, Head, HeadKind};
+use offshoot::{Extractor, Head, HeadKind, SpatialHead};
 
 use super::microphone_part::MicrophonePart;
 use super::open_parts::PartError;
@@ -13,10 +13,13 @@ use crate::camera::simulated::Simulated;
 use crate::diagnostics::test_ui::{TestPorts, Tested, test_ui};
 use crate::microphone::rehearsed::Rehearsed;
 use crate::names::{NamesError, check_names};
+use crate::pointing::Pointing;
+use crate::pointing::cell_memory::CellMemory;
 use crate::ports::{Action, Buttons, Led, Screen, ScreenError, SourceError};
 use crate::session::limits::limits;
-use crate::session::persistence::{Memory, MemoryError};
-use crate::session::run_loop::{run, show_end};
+use crate::session::persistence::Memory;
+use crate::session::record_file::MemoryError;
+use crate::session::run_loop::{Step, run, show_end};
 use crate::session::{LOST, Ports, Session, SessionError};
 use crate::settings::{Settings, Tunes};
 
@@ -166,8 +169,66 @@ impl Bench {
         buttons: &mut dyn Buttons,
         screen: &mut dyn Screen,
     ) -> Result<Session, DeviceError> {
-        let session = self.begin(extractor, remembered, buttons);
-        let (mut session, mut source, mut led) = match session {
+        let begin = |extractor, settings| Session::new(extractor, Some(remembered), settings);
+        self.run(extractor, begin, buttons, screen)
+    }
+
+    /// Opens the durable memory of a package with cells, like [`Bench::remember`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Bench::remember`]; a head of background, and tuning, which such a package has not.
+    pub fn remember_cells(
+        &self,
+        extractor: &Extractor,
+        say: &mut dyn FnMut(&str),
+    ) -> Result<(CellMemory, Option<SpatialHead>), DeviceError> {
+        check_names(&self.settings.names)?;
+        if matches!(self.settings.tunes, Tunes::Idle(_)) {
+            let next = "leave --tune out";
+            return Err(DeviceError::OtherSense { takes: "cells, which are not tuned", next });
+        }
+        let path = &self.memory;
+        let aside = if self.starts_anew { CellMemory::set_aside(path)? } else { None };
+        if let Some(aside) = aside {
+            say(&format!("{}: kept as {}", path.display(), aside.display()));
+        }
+        let (memory, head) = CellMemory::open(path, extractor)?;
+        if memory.has_lost() {
+            say(&format!("{}: {LOST}", path.display()));
+        }
+        Ok((memory, head))
+    }
+
+    /// Runs a session of a package with cells until the user ends it, like [`Bench::teach`].
+    ///
+    /// # Errors
+    ///
+    /// [`DeviceError`] if a part does not exist or fails.
+    pub fn point(
+        &self,
+        extractor: Extractor,
+        remembered: (CellMemory, Option<SpatialHead>),
+        buttons: &mut dyn Buttons,
+        screen: &mut dyn Screen,
+    ) -> Result<Pointing, DeviceError> {
+        let begin = |extractor, settings| Pointing::new(extractor, Some(remembered), settings);
+        self.run(extractor, begin, buttons, screen)
+    }
+
+    /// Opens the parts, begins a session and runs it; an error is the last text on the screen.
+    fn run<S: Step>(
+        &self,
+        extractor: Extractor,
+        begin: impl FnOnce(Extractor, Settings) -> Result<S, SessionError>,
+        buttons: &mut dyn Buttons,
+        screen: &mut dyn Screen,
+    ) -> Result<S, DeviceError> {
+        let opened = self.open_source(&extractor).and_then(|source| {
+            let session = begin(extractor, self.settings_for(buttons))?;
+            Ok((session, source, self.led.open()?))
+        });
+        let (mut session, mut source, mut led) = match opened {
             Ok(parts) => parts,
             Err(error) => {
                 show_end(screen, &error.to_string());
@@ -178,13 +239,8 @@ impl Bench {
         Ok(session)
     }
 
-    #[expect(clippy::type_complexity, reason = "a session and what it borrows")]
-    fn begin(
-        &self,
-        extractor: Extractor,
-        remembered: Remembered,
-        buttons: &dyn Buttons,
-    ) -> Result<(Session, Box<dyn crate::FrameSource>, Box<dyn Led>), DeviceError> {
+    /// Returns the settings with the words for these buttons.
+    fn settings_for(&self, buttons: &dyn Buttons) -> Settings {
         let mut settings = self.settings.clone();
         if let Some(key) = buttons.keys().first() {
             settings.first = key.order.trim_start_matches("press ").to_string();
@@ -213,9 +269,7 @@ impl Bench {
         } else if !hint.is_empty() {
             settings.hint = hint;
         }
-        let source = self.open_source(&extractor)?;
-        let session = Session::new(extractor, Some(remembered), settings)?;
-        Ok((session, source, self.led.open()?))
+        settings
     }
 
     /// Tests buttons, light and screen with the user who wired them; without a pause there is no

@@ -16,6 +16,7 @@ use crate::session::places::EMPTY;
 const HTML: &str = include_str!("page/index.html");
 const STYLE: &str = include_str!("page/style.css");
 const SCRIPT: &str = include_str!("page/page.js");
+const POINTS: &str = include_str!("page/points.js");
 const SOURCE: &str = include_str!("page/source.js");
 const ICON: &str = include_str!("page/icon.svg");
 
@@ -31,6 +32,7 @@ pub async fn answer(shared: &Shared, guard: &Guard, request: &Request) -> Reply 
         ("GET", "/") => with_cookie(file("text/html; charset=utf-8", HTML), guard.cookie(request)),
         ("GET", "/style.css") => file("text/css; charset=utf-8", STYLE),
         ("GET", "/page.js") => file("text/javascript; charset=utf-8", SCRIPT),
+        ("GET", "/points.js") => file("text/javascript; charset=utf-8", POINTS),
         ("GET", "/source.js") => file("text/javascript; charset=utf-8", SOURCE),
         ("GET", "/icon.svg") => file("image/svg+xml", ICON),
         ("GET", "/moment") => snapshot(shared, request).await,
@@ -116,6 +118,9 @@ fn press(path: &str, body: &[u8]) -> Result<Press, (StatusCode, String)> {
         ("teach", NOTHING) => Ok(Press::TeachNothing),
         ("undo", NOTHING) => Ok(Press::Forget(EMPTY)),
         ("teach", of) => Ok(Press::Teach(class(of)?)),
+        ("point", of) => Ok(Press::Point(class(of)?, shape(body)?)),
+        ("still", "") => Ok(Press::Still),
+        ("live", "") => Ok(Press::Live),
         ("undo", of) => Ok(Press::Forget(class(of)?)),
         ("name", of) => {
             let name = std::str::from_utf8(body)
@@ -123,8 +128,28 @@ fn press(path: &str, body: &[u8]) -> Result<Press, (StatusCode, String)> {
             Ok(Press::Rename(class(of)?, name.trim().to_string()))
         }
         _ => {
-            let why = "there are /teach/K, /undo, /undo/K, /name/K, /forget and /next; K is from 0, or nothing";
+            let why = "there are /teach/K, /undo, /undo/K, /name/K, /point/K, /still, /live, /forget and /next; K is from 0, or nothing";
             Err((StatusCode::NOT_FOUND, why.to_string()))
+        }
+    }
+}
+
+/// Returns left, top, width and height of a box, or across and down of a point: shares of the frame's
+/// sides.
+fn shape(body: &[u8]) -> Result<[f32; 4], (StatusCode, String)> {
+    let text = std::str::from_utf8(body).unwrap_or_default();
+    let parsed = text.split_whitespace().map(|word| word.parse::<f32>().ok());
+    let shares: Vec<f32> =
+        parsed.map_while(|share| share.filter(|share| (0.0..=1.0).contains(share))).collect();
+    let is_whole = shares.len() == text.split_whitespace().count();
+    match (is_whole, &shares[..]) {
+        (true, &[across, down]) => Ok([across, down, 0.0, 0.0]),
+        (true, &[left, top, width, height]) if width > 0.0 && height > 0.0 => {
+            Ok([left, top, width, height])
+        }
+        _ => {
+            let why = "an object is `ACROSS DOWN` or `LEFT TOP WIDTH HEIGHT`, shares from 0 to 1";
+            Err((StatusCode::BAD_REQUEST, why.to_string()))
         }
     }
 }
@@ -177,6 +202,14 @@ mod tests {
             assert_eq!(press(path, b"").unwrap_err().0, 404, "{path}");
         }
         assert_eq!(press("/name/1", b"\xff").unwrap_err().0, 400);
+        assert_eq!(press("/still", b"").ok(), Some(Press::Still));
+        assert_eq!(press("/live", b"").ok(), Some(Press::Live));
+        let point = |body: &[u8]| press("/point/2", body);
+        assert_eq!(point(b"0.5 0.25").ok(), Some(Press::Point(2, [0.5, 0.25, 0.0, 0.0])));
+        assert_eq!(point(b"0 0.1 1 0.5\n").ok(), Some(Press::Point(2, [0.0, 0.1, 1.0, 0.5])));
+        for bad in ["", "0.5", "0.5 x", "0.5 1.5", "0.5 NaN", "0 0 0 1", "0 0 1", "0 0 1 1 1"] {
+            assert_eq!(point(bad.as_bytes()).unwrap_err().0, 400, "{bad}");
+        }
     }
 
     #[test]

@@ -23,10 +23,16 @@ const MOST_PRESSES: usize = 16;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Button on the page.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Press {
     Teach(usize),
     TeachNothing,
+    /// Teach an object of a class in the still frame.
+    Point(usize, [f32; 4]),
+    /// Keep the frame still.
+    Still,
+    /// Go on with the camera.
+    Live,
     Undo,
     Forget(usize),
     Rename(usize, String),

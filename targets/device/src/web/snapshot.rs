@@ -1,11 +1,12 @@
 //! State of a session as JSON for the page's script.
 
 use offshoot::NOTHING;
-use offshoot_view::{Screen, State};
+use offshoot_view::{Pointed, Screen, State};
 use serde::Serialize;
 
+use crate::pointing::Pointers;
 use crate::session::details::{Details, Times};
-use crate::session::limits::MOST_CLASSES;
+use crate::session::limits::{GOAL, MOST_CLASSES};
 
 /// Content of the page.
 #[derive(Debug, Serialize)]
@@ -41,6 +42,19 @@ struct Snapshot<'a> {
     is_tuned: bool,
     /// True if there are training samples, which the page offers to forget.
     can_forget: bool,
+    /// Objects in the frame, of a device that points at them.
+    objects: Option<Vec<Spot<'a>>>,
+    /// True while the frame is still, so that objects are pointed at.
+    is_still: bool,
+}
+
+/// Object in the frame: shares of the frame's sides.
+#[derive(Debug, Serialize)]
+struct Spot<'a> {
+    name: &'a str,
+    centre: [f32; 2],
+    size: Option<[f32; 2]>,
+    is_taught: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -49,6 +63,7 @@ enum StateOf<'a> {
     Welcome { class: &'a str },
     Teaching { class: &'a str, count: u32 },
     Answer { class: &'a str, confidence: f32 },
+    Found { class: &'a str, count: u32 },
     Unknown,
     Nothing,
     Report { right: u32, asked: u32, advice: &'a str },
@@ -114,16 +129,7 @@ pub fn write(out: &mut Vec<u8>, screen: &Screen<'_>, inside: &mut Details<'_>, w
     let inside = &*inside;
     let snapshot = Snapshot {
         frame: wanted.frame,
-        state: match screen.state {
-            State::Teaching { class, count, .. } => StateOf::Teaching { class, count },
-            State::Answer { class, confidence } => StateOf::Answer { class, confidence },
-            State::Unknown => StateOf::Unknown,
-            State::Nothing => StateOf::Nothing,
-            State::Welcome { class, .. } => StateOf::Welcome { class },
-            State::Report { right, asked, advice } => StateOf::Report { right, asked, advice },
-            State::Message(text) => StateOf::Message { text },
-            State::Error(text) => StateOf::Error { text },
-        },
+        state: state(screen.state),
         classes: classes(screen, inside).collect(),
         nothing: nothing(screen, inside),
         has_room: inside.names().len() < MOST_CLASSES,
@@ -140,10 +146,71 @@ pub fn write(out: &mut Vec<u8>, screen: &Screen<'_>, inside: &mut Details<'_>, w
         tuning: inside.tuning().map(|progress| progress.done as f32 / progress.of.max(1) as f32),
         is_tuned: inside.is_tuned(),
         can_forget: inside.ids().any(|class| inside.shown(class) > 0),
+        objects: None,
+        is_still: false,
     };
+    put(out, &snapshot);
+}
+
+/// Writes a state of a device that points as JSON.
+pub fn write_pointing(
+    out: &mut Vec<u8>,
+    screen: &Screen<'_>,
+    inside: &Pointers<'_>,
+    wanted: Wanted,
+) {
+    let lines = screen.classes.iter().map(|line| (line.samples, line.probability));
+    let lines = lines.chain(std::iter::repeat((0, 0.0)));
+    let classes = inside.names.iter().zip(lines);
+    let spots = screen.objects.iter().flat_map(|objects| objects.pointed).map(|one| {
+        let Pointed { name, centre, size, is_taught } = *one;
+        Spot { name, centre, size, is_taught }
+    });
+    let snapshot = Snapshot {
+        frame: wanted.frame,
+        state: state(screen.state),
+        classes: classes
+            .map(|(name, (lessons, probability))| Class { name, lessons, probability })
+            .collect(),
+        nothing: Class { name: NOTHING, lessons: 0, probability: 0.0 },
+        goal: GOAL,
+        has_room: inside.names.len() < MOST_CLASSES,
+        threshold: None,
+        hint: screen.hint,
+        image: screen.image.map(|image| [image.width(), image.height()]),
+        times: spent(inside.times),
+        heat: None,
+        report: None,
+        has_lost: inside.has_lost,
+        fault: None,
+        has_next: wanted.has_next,
+        tuning: None,
+        is_tuned: false,
+        can_forget: inside.head.lessons() > 0,
+        objects: Some(spots.collect()),
+        is_still: inside.is_still,
+    };
+    put(out, &snapshot);
+}
+
+fn put(out: &mut Vec<u8>, snapshot: &Snapshot<'_>) {
     out.clear();
-    let written = serde_json::to_writer(out, &snapshot);
+    let written = serde_json::to_writer(out, snapshot);
     debug_assert!(written.is_ok(), "memory takes everything, and there are no maps with odd keys");
+}
+
+fn state(state: State<'_>) -> StateOf<'_> {
+    match state {
+        State::Teaching { class, count, .. } => StateOf::Teaching { class, count },
+        State::Answer { class, confidence } => StateOf::Answer { class, confidence },
+        State::Found { class, count, .. } => StateOf::Found { class, count },
+        State::Unknown => StateOf::Unknown,
+        State::Nothing => StateOf::Nothing,
+        State::Welcome { class, .. } => StateOf::Welcome { class },
+        State::Report { right, asked, advice } => StateOf::Report { right, asked, advice },
+        State::Message(text) => StateOf::Message { text },
+        State::Error(text) => StateOf::Error { text },
+    }
 }
 
 fn classes<'a>(screen: &Screen<'_>, inside: &'a Details<'_>) -> impl Iterator<Item = Class<'a>> {

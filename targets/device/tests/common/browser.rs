@@ -111,6 +111,27 @@ impl Browser {
         clicked.unwrap_or_else(|error| panic!("{css}: {error}"));
     }
 
+    /// Goes down with a finger at one place of an element and up at another: shares of its sides.
+    pub fn drag(&self, css: &str, from: [f64; 2], to: [f64; 2]) {
+        let place = self.get(&format!(
+            "(({{ x, y, width, height }}) => [x, y, width, height])(document.querySelector('{css}').getBoundingClientRect())"
+        ));
+        let side = |at: usize| place[at].as_f64().unwrap();
+        let at = |[x, y]: [f64; 2]| [side(0) + x * side(2), side(1) + y * side(3)].map(f64::round);
+        let moved =
+            |[x, y]: [f64; 2]| json!({ "type": "pointerMove", "duration": 0, "x": x, "y": y });
+        let steps = [
+            moved(at(from)),
+            json!({ "type": "pointerDown", "button": 0 }),
+            moved(at(to)),
+            json!({ "type": "pointerUp", "button": 0 }),
+        ];
+        self.send(
+            "/actions",
+            &json!({ "actions": [{ "type": "pointer", "id": "finger", "actions": steps }] }),
+        );
+    }
+
     /// Types into what has the focus.
     pub fn keys(&self, keys: &str) {
         let one = |key: char| {

@@ -1,6 +1,8 @@
 //! A device of its own thread, with a page.
 #![allow(dead_code, reason = "every suite uses a part")]
 
+pub mod table;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +11,7 @@ use std::time::Duration;
 
 use offshoot::Extractor;
 use offshoot_device::{
-    Action, Buttons, Flow, FrameSource, NoLed, Page, Ports, Session, Settings, Tee, Visitors,
+    Action, Buttons, Flow, FrameSource, NoLed, Page, Ports, Session, Settings, Step, Tee, Visitors,
     WebOptions, serve,
 };
 
@@ -23,16 +25,16 @@ impl Buttons for Off {
 }
 
 /// A loop on a thread, until it is stopped.
-pub struct Device {
+pub struct Device<S = Session> {
     pub url: String,
     pub address: SocketAddr,
     off: Arc<AtomicBool>,
-    loops: Option<JoinHandle<Session>>,
+    loops: Option<JoinHandle<S>>,
 }
 
-impl Device {
+impl<S: Step + Send + 'static> Device<S> {
     pub fn start(
-        session: Session,
+        session: S,
         source: impl FrameSource + Send + 'static,
         options: &WebOptions,
     ) -> Self {
@@ -48,24 +50,24 @@ impl Device {
     }
 
     /// The session as it was left.
-    pub fn stop(mut self) -> Session {
+    pub fn stop(mut self) -> S {
         self.off.store(true, Ordering::Relaxed);
         self.loops.take().unwrap().join().unwrap()
     }
 }
 
-impl Drop for Device {
+impl<S> Drop for Device<S> {
     fn drop(&mut self) {
         self.off.store(true, Ordering::Relaxed);
     }
 }
 
-fn run(
-    mut session: Session,
+fn run<S: Step>(
+    mut session: S,
     mut source: impl FrameSource,
     (mut page, visitors): (Page, Visitors),
     off: Off,
-) -> Session {
+) -> S {
     let mut buttons = Tee(off, visitors);
     let mut ports =
         Ports { source: &mut source, buttons: &mut buttons, screen: &mut page, led: &mut NoLed };

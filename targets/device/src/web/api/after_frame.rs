@@ -67,8 +67,8 @@ pub fn changed(outcome: Result<Option<String>, Refused>, head: &Head) -> Verdict
         Err(Refused::NoSuchClass(name)) => Err(Refusal::no_class(&name)),
         Err(Refused::Full) => Err(Refusal::new(StatusCode::CONFLICT, Refused::Full.to_string())),
         Err(Refused::NoFrame) => Err(no_frame()),
-        Err(quiet @ Refused::Quiet) => {
-            Err(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, quiet.to_string()))
+        Err(why @ (Refused::Quiet | Refused::NoCells)) => {
+            Err(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, why.to_string()))
         }
         Err(Refused::Name(error)) => Err(error.into()),
         Err(Refused::Other(why)) => Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, why)),

@@ -2,6 +2,7 @@
 // Everything comes from the source, which is a board or this browser; a moment that was missed is
 // never caught up with.
 
+import { begin as beginPointing, choose, isPointing, showObjects, showPoint } from './points.js';
 import { source } from './source.js';
 
 const $ = (id) => document.getElementById(id);
@@ -104,9 +105,10 @@ function show(next) {
   text($('fault'), next.fault ?? '');
   $('add').hidden = !next.has_room;
   $('forget-lessons').hidden = !next.can_forget;
+  showObjects(next);
   showClasses(next);
   showHeat(next.picture && isPressed('heat-button') ? next.heat : null, next.picture);
-  if ($('report').open) showReport(next);
+  if ($('report').open && !isPointing()) showReport(next);
   showTimes(next.times);
 }
 
@@ -123,6 +125,7 @@ function said(state, goal) {
     case 'welcome': return [`Show a ${state.class}, hold Teach`, ''];
     case 'teaching': return [state.class, state.count > goal ? lessons(state.count) : `${state.count} of ${goal}`];
     case 'answer': return [state.class, percent(state.confidence)];
+    case 'found': return [state.class, String(state.count)];
     case 'unknown': return ['?', ''];
     case 'nothing': return ['nothing', ''];
     case 'report': return [`${state.right} of ${state.asked} right. ${state.advice.replaceAll('`', '')}`, ''];
@@ -131,7 +134,8 @@ function said(state, goal) {
 }
 
 /** What to do next: what a class that was begun still wants, else how to begin. */
-function advice({ classes, nothing, goal, state }) {
+function advice({ classes, nothing, goal, state, hint }) {
+  if (isPointing()) return hint;
   if (nothing.lessons > 0 && nothing.lessons < goal) return `${goal - nothing.lessons} more of nothing`;
   const begun = classes.filter(({ lessons }) => lessons > 0);
   const short = begun.find(({ lessons }) => lessons < goal);
@@ -147,12 +151,16 @@ function showClasses(next) {
   while (list.children.length > classes.length) list.lastChild.remove();
   while (list.children.length < classes.length) list.append(newClass(list.children.length));
   if (!$('empty').children.length) $('empty').append(newClass(NOTHING));
-  classes.forEach((one, index) => showClass(list.children[index], one, next));
+  classes.forEach((one, index) => {
+    showClass(list.children[index], one, next);
+    showPoint(list.children[index], index, one.name);
+  });
   showClass($('empty').firstChild, nothing, next);
+  showPoint($('empty').firstChild, null, NOTHING);
 }
 
 function showClass(item, { name, lessons: count, probability }, { goal, threshold, state }) {
-  const told = { nothing: NOTHING, answer: state.class, teaching: state.class }[state.is];
+  const told = { nothing: NOTHING, answer: state.class, found: state.class, teaching: state.class }[state.is];
   item.classList.toggle('leads', state.is !== 'teaching' && name === told);
   item.classList.toggle('learns', state.is === 'teaching' && name === told);
   text(part(item, 'name-text'), name);
@@ -305,6 +313,7 @@ function newClass(index) {
   teach.addEventListener('blur', release);
   teach.addEventListener('click', (event) => { if (event.detail === 0) press(`/teach/${index}`); });
   part(item, 'undo').addEventListener('click', () => press(`/undo/${index}`));
+  part(item, 'point').addEventListener('click', () => choose(index));
   const name = part(item, 'name');
   if (index === NOTHING) {
     // It keeps its name, and so needs no button.
@@ -354,5 +363,6 @@ document.addEventListener('keydown', (event) => {
 document.addEventListener('keyup', (event) => { if (/^[0-9]$/.test(event.key)) release(); });
 addEventListener('blur', release);
 
+beginPointing(press);
 source.begin?.({ show, say: (words) => text($('hint'), words) });
 follow();
