@@ -7,6 +7,7 @@ use crate::error::CommandError;
 
 mod accuracy_gate;
 mod bench;
+mod cell_heads;
 mod check;
 mod cluster;
 mod completions;

@@ -142,6 +142,14 @@ pub enum CommandError {
         /// Name of the option.
         option: &'static str,
     },
+    /// Head that does not go with the others.
+    #[error("{path}: {what}")]
+    OtherHead {
+        /// Path of the head.
+        path: PathBuf,
+        /// Description of the difference.
+        what: String,
+    },
     /// Option for packages with cells.
     #[error("{path}: gives an embedding, and {option} needs cells; convert the model with --cells")]
     NeedsCells {

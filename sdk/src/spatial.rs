@@ -153,9 +153,20 @@ impl SpatialHead {
     /// # Errors
     /// A file that cannot be read, is damaged, or belongs to another package.
     pub fn load(path: impl AsRef<Path>, extractor: &Extractor) -> Result<Self, Error> {
-        let path = path.as_ref();
+        Self::open(path.as_ref(), Some(extractor.id()))
+    }
+
+    /// Loads a head without its package: to look at it, to merge it.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is damaged.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self, Error> {
+        Self::open(path.as_ref(), None)
+    }
+
+    fn open(path: &Path, package: Option<PackageId>) -> Result<Self, Error> {
         let bytes = fs::read(path).map_err(|e| Error::of_file(e, path, "a head of cells"))?;
-        let decoded = Self::decoded(&bytes, Some(extractor.id()));
+        let decoded = Self::decoded(&bytes, package);
         decoded.map_err(|e| match e.into_kind() {
             ErrorKind::Spatial(error) => Error::at(error, path),
             kind => kind.into(),

@@ -9,6 +9,7 @@ use offshoot_core::anomaly::GOOD_MAGIC;
 use offshoot_dataset::{LeftOut, Sample, Scene, Scenes, Selection, images};
 use serde_json::{Value, json};
 
+use super::cell_heads::begins_with;
 use super::progress::Progress;
 use super::shared::{check_count, decoded, png, tell, write_file};
 use crate::args::{EvalArgs, GoodArg, PredictArgs, TrainArgs};
@@ -142,7 +143,7 @@ pub(super) fn eval(args: &EvalArgs, mut extractor: Extractor) -> Result<(), Comm
 
 /// Finds objects in images.
 pub(super) fn predict(args: &PredictArgs, mut extractor: Extractor) -> Result<(), CommandError> {
-    if is_good_head(&args.head) {
+    if begins_with(&args.head, GOOD_MAGIC) {
         return look(args, extractor);
     }
     let mut head = SpatialHead::load(&args.head, &extractor)?;
@@ -222,14 +223,6 @@ fn learn_good(
 
 /// Least number of good pictures: three are tested, by heads of two and more.
 const LEAST_GOOD: usize = 5;
-
-/// True if a file is a head of good pictures.
-fn is_good_head(path: &Path) -> bool {
-    use std::io::Read;
-    let mut magic = [0; 8];
-    let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut magic));
-    read.is_ok() && magic == GOOD_MAGIC
-}
 
 /// Tells what is unusual in images, and where.
 fn look(args: &PredictArgs, mut extractor: Extractor) -> Result<(), CommandError> {

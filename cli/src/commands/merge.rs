@@ -4,10 +4,14 @@ use std::collections::HashSet;
 
 use offshoot::Head;
 
+use super::cell_heads;
 use crate::args::MergeArgs;
 use crate::error::CommandError;
 
 pub(super) fn run(args: &MergeArgs) -> Result<(), CommandError> {
+    if args.heads.iter().any(|path| cell_heads::is_one(path)) {
+        return cell_heads::merge(args);
+    }
     let heads: Result<Vec<Head>, _> = args.heads.iter().map(Head::read).collect();
     let heads = heads?;
     let merged = Head::merged(&heads)?;

@@ -5,6 +5,7 @@ use std::path::Path;
 use offshoot::{AskError, ClassId, Extractor, Head, HeadError, HeadKind, NOTHING, Recipe};
 use serde_json::{Value, json};
 
+use super::cell_heads;
 use crate::args::ReportArgs;
 use crate::error::CommandError;
 
@@ -12,6 +13,9 @@ use crate::error::CommandError;
 const BACKGROUNDS: [&str; 2] = [NOTHING, "background"];
 
 pub(super) fn run(args: &ReportArgs) -> Result<(), CommandError> {
+    if cell_heads::is_one(&args.head) {
+        return cell_heads::report(args);
+    }
     let mut head = Head::read(&args.head)?;
     let far = args.package.as_ref().map(|path| far(&head, path)).transpose()?.flatten();
     head.fit()?;

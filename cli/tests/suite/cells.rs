@@ -275,6 +275,17 @@ fn taught_by_taps(folder: &Path, one: &str) {
     fs::write(folder.join("nothing"), "look 1\n").unwrap();
     let again = [&teach[..6], &["--script", "nothing", "--screen", "png:seen"]].concat();
     assert!(ok(folder, &again).contains("green        3 objects"));
+    let told = ok(folder, &["report", "squares.cells"]);
+    assert!(told.contains("24 objects of 2 classes in 12 pictures"), "{told}");
+    assert!(told.contains("red      12 objects") && told.contains("F1"), "{told}");
+    let both = ["merge", "squares.cells", "taught.cells", "-o", "both.cells"];
+    assert!(ok(folder, &both).contains("15 pictures, 2 classes of objects, from 2 heads"));
+    let told = ok(folder, &["report", "both.cells", "--package", "eyes.offshoot", "--json"]);
+    let report: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert_eq!((&report["pictures"], &report["classes"][0]["objects"]), (&15.into(), &15.into()));
+    fs::write(folder.join("no.head"), "a head of classes").unwrap();
+    let mixed = ["merge", "squares.cells", "no.head", "-o", "no.cells"];
+    refused(folder, &mixed, &["no.head", "no head of cells"]);
     refused(folder, &[&again[..], &["--api", "0"]].concat(), &["--api", "--web shows objects"]);
 }
 
