@@ -108,6 +108,11 @@ const CLAIMS: [Claim; 25] = [
         "targets/device/tests/pictures.rs",
         "fn the_page_looks_as_the_documents_show_it",
     ),
+    claim(
+        "docs/pictures/page-points.png",
+        "targets/device/tests/pictures.rs",
+        "fn the_page_that_points_looks_as_the_documents_show_it",
+    ),
     claim("allocations of an extraction | 0", "sdk/tests/no_alloc.rs", "fn extracting()"),
     claim("one script makes it", "targets/release.sh", ">SHA256SUMS"),
     claim("teaches from your webcam", "sdk/wasm/tests/page.test.mjs", "test('the page alone'"),

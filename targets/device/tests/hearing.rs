@@ -21,7 +21,7 @@ impl Screen for Log {
             State::Teaching { class, count, .. } => format!("teach {class} {count}"),
             State::Answer { class, .. } => format!("hears {class}"),
             State::Nothing => "nothing".to_string(),
-            State::Unknown => "?".to_string(),
+            State::Unknown | State::Found { .. } => "?".to_string(),
             State::Welcome { class, .. } => format!("welcome {class}"),
             State::Report { .. } => "report".to_string(),
             State::Message(text) | State::Error(text) => format!("says {text}"),

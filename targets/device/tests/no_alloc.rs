@@ -124,7 +124,7 @@ impl Screen for Panels {
             State::Teaching { .. } => drawn.lessons += 1,
             State::Report { .. } => drawn.reports += 1,
             State::Message(_) => drawn.messages += 1,
-            State::Welcome { .. } | State::Error(_) => {}
+            State::Welcome { .. } | State::Found { .. } | State::Error(_) => {}
         }
         drawn.times += u32::from(moment.hint.starts_with("cam "));
         Ok(())

@@ -102,6 +102,7 @@ fn buttons_and_panels_take_no_memory() {
         let moment = offshoot_view::Screen {
             title: "Offshoot",
             image: None,
+            objects: None,
             state,
             classes: &[],
             threshold: None,

@@ -12,6 +12,7 @@ use offshoot_view::{ClassLine, State};
 const MOMENT: offshoot_view::Screen<'static> = offshoot_view::Screen {
     title: "Offshoot",
     image: None,
+    objects: None,
     state: State::Answer { class: "mug", confidence: 0.93 },
     classes: &[
         ClassLine { name: "mug", samples: 5, probability: 0.93 },

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use image::{Rgb, RgbImage};
 use offshoot::Extractor;
-use offshoot_device::{CapturedFrame, FrameSource, Session, Settings, SourceError};
+use offshoot_device::{
+    CapturedFrame, FrameSource, Pointing, Session, Settings, SourceError, WebOptions,
+};
 use offshoot_simulator::{Camera, Image, Object};
 
 #[path = "common/browser.rs"]
@@ -18,6 +20,7 @@ mod common;
 mod pictures;
 
 use browser::Browser;
+use common::table::extractor_of;
 use common::{Device, options};
 use pictures::{Alike, check, differing, fonts};
 
@@ -97,6 +100,86 @@ fn the_page_looks_as_the_documents_show_it() {
     check("page-phone", &browser.screen(), Alike::ToTheEye);
     assert_eq!(browser.complaints(), [""; 0]);
     drop(device.stop());
+}
+
+/// Buttons and rings on a wooden table: their middles as shares, and true for a button.
+const THINGS: [([f32; 2], bool); 7] = [
+    ([0.16, 0.24], true),
+    ([0.47, 0.19], false),
+    ([0.8, 0.27], true),
+    ([0.3, 0.55], false),
+    ([0.62, 0.52], true),
+    ([0.2, 0.8], true),
+    ([0.78, 0.78], false),
+];
+
+/// The table, which stays as it is.
+struct Table(RgbImage);
+
+impl Table {
+    fn new() -> Self {
+        let [width, height] = [480u32, 360];
+        Self(RgbImage::from_fn(width, height, |x, y| {
+            let grain = 9.0 * ((x as f32 * 0.02 + (y as f32 * 0.11).sin()).sin());
+            let mut rgb = [142.0 + grain, 104.0 + grain, 70.0 + grain];
+            for ([across, down], is_button) in THINGS {
+                let dx = x as f32 - across * width as f32;
+                let dy = y as f32 - down * height as f32;
+                let far = dx.hypot(dy);
+                let colour = if is_button { [196.0, 40.0, 44.0] } else { [52.0, 92.0, 200.0] };
+                let inside = if is_button { 1.0 } else { (far - 12.0).clamp(0.0, 1.0) };
+                let share = (27.0 - far).clamp(0.0, 1.0) * inside;
+                // Brighter towards the window.
+                let light = 1.0 - 0.006 * (dx + dy);
+                rgb.iter_mut().zip(colour).for_each(|(own, c)| *own += share * (c * light - *own));
+            }
+            Rgb(rgb.map(|value| value as u8))
+        }))
+    }
+}
+
+impl FrameSource for Table {
+    fn next(&mut self, shot: &mut CapturedFrame) -> Result<(), SourceError> {
+        std::thread::sleep(Duration::from_millis(20));
+        shot.reshape(self.0.width(), self.0.height()).copy_from_slice(self.0.as_raw());
+        Ok(())
+    }
+
+    fn reopen(&mut self) -> Result<(), SourceError> {
+        Ok(())
+    }
+}
+
+#[test]
+fn the_page_that_points_looks_as_the_documents_show_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(browser) = Browser::start_with_fonts(&fonts(folder.path())) else { return };
+    let names = ["button", "ring"].map(String::from).to_vec();
+    let settings = Settings { names, ..Settings::default() };
+    let session = Pointing::new(extractor_of(48), None, settings).unwrap();
+    let options = WebOptions { has_next: false, ..options("127.0.0.1:0") };
+    let device = Device::start(session, Table::new(), &options);
+    browser.look((1280, 800), "light");
+    browser.open(&device.url);
+    browser.wait("document.querySelector('#link').dataset.is", "live");
+    browser.get(STILL);
+    settle(&browser);
+    for class in [1, 2] {
+        browser.click(&format!("#classes > li:nth-child({class}) .point"));
+        for ([x, y], _) in THINGS.into_iter().filter(|(_, is_button)| *is_button == (class == 1)) {
+            let [x, y] = [f64::from(x), f64::from(y)];
+            browser.drag("#picture", [x - 0.065, y - 0.085], [x + 0.065, y + 0.085]);
+        }
+    }
+    browser.wait(&Browser::text("#hint"), "7 in this picture: all of them?");
+    browser.click("#go-on");
+    browser.wait(&Browser::text("#label"), "button");
+    browser.wait("document.querySelector('#go-on').hidden", true);
+    browser.get("document.activeElement.blur()");
+    settle(&browser);
+    check("page-points", &browser.screen(), Alike::ToTheEye);
+    assert_eq!(browser.complaints(), [""; 0]);
+    assert_eq!(device.stop().head().lessons(), 1);
 }
 
 /// Waits until two looks at the screen are the same.

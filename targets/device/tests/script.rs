@@ -23,7 +23,7 @@ impl Screen for Log {
             State::Welcome { class, button } => format!("show {class}, {button}"),
             State::Teaching { class, count, goal } => format!("teach {class} {count}/{goal}"),
             State::Answer { class, .. } => class.to_string(),
-            State::Unknown => "?".to_string(),
+            State::Unknown | State::Found { .. } => "?".to_string(),
             State::Nothing => "nothing".to_string(),
             State::Report { right, asked, advice } => format!("{right} of {asked} right, {advice}"),
             State::Message(text) | State::Error(text) => format!("says {text}"),

@@ -57,7 +57,7 @@ impl Screen for Words {
         let state = match moment.state {
             State::Teaching { class, count, goal } => format!("teach {class} {count}/{goal}"),
             State::Answer { class, .. } => format!("answer {class}"),
-            State::Unknown => "?".to_string(),
+            State::Unknown | State::Found { .. } => "?".to_string(),
             State::Nothing => "nothing".to_string(),
             State::Message(text) => format!("says {text}"),
             State::Welcome { class, button } => format!("welcome {class} {button}"),

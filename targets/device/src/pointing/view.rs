@@ -32,7 +32,8 @@ impl Pointing {
         let count = self.head.class_count().min(MOST_CLASSES);
         for (class, (line, name)) in (0..count as u8).zip(lines.iter_mut().zip(names)) {
             let own = self.found.iter().filter(|found| found.class == class);
-            let probability = own.map(|found| found.score).fold(0.0, f32::max);
+            // A score is no probability, and may be above 1.
+            let probability = own.map(|found| found.score).fold(0.0, f32::max).min(1.0);
             *line = ClassLine { name, samples: self.head.objects_of(class), probability };
         }
         let lines = &lines[..count];

@@ -82,6 +82,7 @@ mod tests {
         offshoot_view::Screen {
             title: "",
             image: None,
+            objects: None,
             state,
             classes: &[],
             threshold: None,

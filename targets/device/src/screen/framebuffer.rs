@@ -195,6 +195,7 @@ mod tests {
     const MOMENT: offshoot_view::Screen<'static> = offshoot_view::Screen {
         title: "Offshoot",
         image: None,
+        objects: None,
         state: State::Answer { class: "mug", confidence: 0.9 },
         classes: &[ClassLine { name: "mug", samples: 5, probability: 0.9 }],
         threshold: Some(0.6),

@@ -480,6 +480,7 @@ mod tests {
         let moment = offshoot_view::Screen {
             title: "Offshoot",
             image: Image::new(16, 12, &rgb),
+            objects: None,
             state: State::Answer { class: "plant", confidence: 0.93 },
             classes: &classes,
             threshold: Some(0.6),
@@ -554,6 +555,7 @@ mod tests {
             let moment = offshoot_view::Screen {
                 title: "Offshoot",
                 image: Image::new(16, 12, &rgb).filter(|_| below(4) > 0),
+                objects: None,
                 state,
                 classes: &classes,
                 threshold: Some(0.6),
@@ -574,6 +576,7 @@ mod tests {
             .show(&offshoot_view::Screen {
                 title: "",
                 image: None,
+                objects: None,
                 state: State::Unknown,
                 classes: &[],
                 threshold: None,
@@ -592,6 +595,7 @@ mod tests {
         let moment = offshoot_view::Screen {
             title: "Offshoot",
             image: Image::new(16, 12, &rgb),
+            objects: None,
             state: State::Nothing,
             classes: &classes,
             threshold: Some(0.6),

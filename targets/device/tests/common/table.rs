@@ -11,17 +11,23 @@ use sdk::random::Random;
 
 pub const SIDES: [u32; 2] = [64, 64];
 
-/// A package with one map of 16 x 16 cells, of four pixels each.
-fn package() -> Vec<u8> {
-    let mut net = Net::new(32, 3);
+/// A package with one map of so many cells along each side.
+fn package(cells: u16) -> Vec<u8> {
+    let side = 2 * cells;
+    let mut net = Net::new(side, 3);
     let map = net.conv("map", Net::INPUT, window(3, 2, 1), 1, 8);
-    let own = CellMap { height: 16, width: 16, channels: 8, stride: [2; 2], offset: [1; 2] };
-    let layout = CellsLayout::new(&[own], Neighbours::Three, [32, 32], 0).unwrap();
+    let own = CellMap { height: cells, width: cells, channels: 8, stride: [2; 2], offset: [1; 2] };
+    let layout = CellsLayout::new(&[own], Neighbours::ThreeAndSeven, [side; 2], 0).unwrap();
     net.cells_package(&layout, map).unwrap()
 }
 
+/// The extractor of a package with 16 x 16 cells.
 pub fn extractor() -> Extractor {
-    Extractor::from_bytes(package()).unwrap()
+    extractor_of(16)
+}
+
+pub fn extractor_of(cells: u16) -> Extractor {
+    Extractor::from_bytes(package(cells)).unwrap()
 }
 
 /// A dark table with squares: their middles, as shares, and colours.

@@ -134,8 +134,8 @@ function said(state, goal) {
 }
 
 /** What to do next: what a class that was begun still wants, else how to begin. */
-function advice({ classes, nothing, goal, state, hint }) {
-  if (isPointing()) return hint;
+function advice({ classes, nothing, goal, state, hint, is_still: isStill }) {
+  if (isPointing()) return isStill ? hint : 'Tap what it is to find, or drag a box around it';
   if (nothing.lessons > 0 && nothing.lessons < goal) return `${goal - nothing.lessons} more of nothing`;
   const begun = classes.filter(({ lessons }) => lessons > 0);
   const short = begun.find(({ lessons }) => lessons < goal);
