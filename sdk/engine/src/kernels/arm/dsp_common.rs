@@ -36,3 +36,19 @@ pub(super) unsafe fn word_at(panel: *const i8, index: usize) -> i32 {
     // SAFETY: the caller's promise.
     unsafe { panel.cast::<i32>().add(index).read_unaligned() }
 }
+
+/// Directive by which the assembler takes the extension in a whole function of assembly: for ARMv8-M
+/// it knows only the extensions of the triple there, whatever processor the program is for.
+#[cfg(arm_v8m)]
+macro_rules! extension {
+    () => {
+        ".cpu cortex-m33"
+    };
+}
+#[cfg(not(arm_v8m))]
+macro_rules! extension {
+    () => {
+        ""
+    };
+}
+pub(super) use extension;

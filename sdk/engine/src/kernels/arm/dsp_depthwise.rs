@@ -10,7 +10,7 @@ use core::mem::MaybeUninit;
 
 use offshoot_core::graph::Clamp;
 
-use super::dsp_common::{clamp, is_short, requantize, word_at};
+use super::dsp_common::{clamp, extension, is_short, requantize, word_at};
 use super::dsp_widen::widen_columns;
 use crate::kernels::job::Taps;
 use crate::target::CORTEX_M;
@@ -240,6 +240,7 @@ macro_rules! pixels {
         #[unsafe(naked)]
         unsafe extern "C" fn $name(operands: *const Pass) {
             naked_asm!(
+                extension!(),
                 "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
                 "sub sp, sp, #20",
                 "add r1, r0, #44",

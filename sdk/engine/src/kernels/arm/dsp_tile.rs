@@ -6,6 +6,8 @@
 
 use core::arch::naked_asm;
 
+use super::dsp_common::extension;
+
 /// Pixels of a tile.
 pub(super) const PIXELS: usize = 4;
 
@@ -42,6 +44,7 @@ macro_rules! panels {
         #[unsafe(naked)]
         pub(super) unsafe extern "C" fn $name(tile: *const Tile) {
             naked_asm!(
+                extension!(),
                 "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
                 "sub sp, sp, #44",
                 "ldm r0, {{r1, r2, r3, r4, r5, r6, r7, r8, r9, r10}}",
@@ -95,6 +98,7 @@ macro_rules! joined_panels {
         #[unsafe(naked)]
         pub(super) unsafe extern "C" fn $name(tile: *const Tile) {
             naked_asm!(
+                extension!(),
                 "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
                 "sub sp, sp, #44",
                 "ldm r0, {{r1, r2, r3, r4, r5, r6, r7, r8, r9, r10}}",

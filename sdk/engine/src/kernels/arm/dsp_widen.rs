@@ -2,6 +2,8 @@
 
 use core::arch::naked_asm;
 
+use super::dsp_common::extension;
+
 /// Widens four cells of each of four rows.
 macro_rules! sixteen {
     () => {
@@ -40,6 +42,7 @@ pub(super) unsafe extern "C" fn widen_four(
     fours: usize,
 ) {
     naked_asm!(
+        extension!(),
         "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
         "add r4, r0, r1",
         "add r5, r4, r1",
@@ -66,6 +69,7 @@ pub(super) unsafe extern "C" fn widen_four(
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn widen_one(row: *const i8, cells: *mut u32, fours: usize) {
     naked_asm!(
+        extension!(),
         "push {{r4, lr}}",
         "2:",
         "ldr r4, [r0], #4",
@@ -114,6 +118,7 @@ pub(super) unsafe extern "C" fn widen_columns(
     columns: *mut u32,
 ) {
     naked_asm!(
+        extension!(),
         "push {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
         // Two columns a round; an odd one first.
         "lsrs r2, r2, #1",
