@@ -4,11 +4,10 @@
 #   targets/mcu/count.sh [--write] [CPU...]     CPU: cortex-m4, cortex-m7, cortex-m33, cortex-m55; without, those of the page
 # --write puts the counts into the page. Exit status 3: no qemu-system-arm or no target of rustup here.
 set -euo pipefail
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-cd "$root/targets/mcu/qemu"
+# shellcheck source-path=SCRIPTDIR source=boards.sh
+. "$(dirname "${BASH_SOURCE[0]}")/boards.sh"
 
 table=$root/docs/performance-mcu.md
-target_dir=${CARGO_TARGET_DIR:-$root/target-arm}/mcu
 write=
 if [[ ${1:-} == --write ]]; then
     write=1
@@ -16,27 +15,6 @@ if [[ ${1:-} == --write ]]; then
 fi
 processors=("$@")
 ((${#processors[@]})) || mapfile -t processors < <(sed -n 's/^| \(cortex-m[0-9]*\) |.*/\1/p' "$table" | uniq)
-
-# skip REASON: nothing to do here.
-skip() {
-    echo "skipped: $1"
-    exit 3
-}
-command -v qemu-system-arm >/dev/null || skip 'microcontrollers: no qemu-system-arm here; apt-get install qemu-system-arm'
-
-# describe CPU: its triple and QEMU's machine.
-describe() {
-    case $1 in
-    cortex-m4) triple=thumbv7em-none-eabihf machine=mps2-an386 ;;
-    cortex-m7) triple=thumbv7em-none-eabihf machine=mps2-an500 ;;
-    cortex-m33) triple=thumbv8m.main-none-eabihf machine=mps2-an505 ;;
-    cortex-m55) triple=thumbv8m.main-none-eabihf machine=mps3-an547 ;;
-    *)
-        echo "error: no processor '$1'; there are cortex-m4, cortex-m7, cortex-m33, cortex-m55" >&2
-        exit 2
-        ;;
-    esac
-}
 
 # value NAME: the number of the firmware's line of that name, from its output.
 value() {
@@ -46,12 +24,6 @@ value() {
 # grouped NUMBER: with commas.
 grouped() {
     sed -E ':again; s/^([0-9]+)([0-9]{3})/\1,\2/; t again' <<<"$1"
-}
-
-# run: runs the firmware; instructions take a nanosecond each, so that the timer counts them.
-run() {
-    timeout 120 qemu-system-arm -M "$machine" -cpu "$cpu" -icount shift=0 -nographic -monitor none -serial none \
-        -semihosting-config enable=on,target=native -kernel "$1"
 }
 
 # row ISA: a line of the table.
@@ -65,9 +37,8 @@ rows=()
 above=
 for cpu in "${processors[@]}"; do
     describe "$cpu"
-    rustup target add "$triple" >/dev/null 2>&1 || skip "microcontrollers: rustup has no $triple here"
-    RUSTFLAGS="-C target-cpu=$cpu" cargo build --quiet --locked --release --target "$triple" --target-dir "$target_dir"
-    output=$(run "$target_dir/$triple/release/offshoot-mcu-qemu") || {
+    build count
+    output=$(run) || {
         echo "error: $cpu on $machine: $output" >&2
         exit 1
     }

@@ -1,12 +1,21 @@
-//! Memory map of the emulated board, and sprout's package with weights in the order of its kernels.
+//! Memory map of the emulated board, sprout's package with weights in the order of its kernels, and
+//! the lesson's frames with the answers that this machine gives.
 
+#[allow(dead_code, reason = "parts that only the device uses")]
+#[path = "src/lesson.rs"]
+mod lesson;
+
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
+
+use lesson::{ASKED, CLASSES, COUNTED, DRILLED, Drill, KIND, Said, TAUGHT, WORDS};
 
 use offshoot_core::Package;
 use offshoot_core::graph::Graph;
 use offshoot_core::package::{Packed, with_packed};
-use offshoot_engine::{Isa, Plan, Target};
+use offshoot_engine::{Arena, Extractor, Isa, Layers, Plan, Target};
+use offshoot_simulator::{Camera, Object};
 
 const PACKAGE: &str = "../../../models/sprout/sprout.offshoot";
 
@@ -63,6 +72,7 @@ const BOARDS: [Board; 4] = [
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=src/lesson.rs");
     println!("cargo::rerun-if-changed={PACKAGE}");
     let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
     let board = BOARDS
@@ -71,7 +81,11 @@ fn main() {
         .expect("RUSTFLAGS names one of the processors, see targets/mcu/count.sh");
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
     fs::write(out.join("memory.x"), memory(board)).expect("the folder is cargo's");
-    fs::write(out.join("sprout.offshoot"), package(board)).expect("the folder is cargo's");
+    let package = package(board);
+    let frames = frames();
+    fs::write(out.join("answers.rs"), answers(&package, &frames)).expect("the folder is cargo's");
+    fs::write(out.join("frames.rgb565"), frames).expect("the folder is cargo's");
+    fs::write(out.join("sprout.offshoot"), package).expect("the folder is cargo's");
     println!("cargo::rustc-link-search={}", out.display());
     println!("cargo::rustc-link-arg=-Tlink.x");
     println!("cargo::rustc-env=BOARD={}", board.machine);
@@ -102,4 +116,64 @@ fn package(board: &Board) -> Vec<u8> {
     plan.pack_for(&target, graph.weights(), &mut panels).expect("as long as the plan says");
     let packed = Packed { target: target.name(), order: target.order(), panels: &panels };
     with_packed(&file, packed).expect("a package of the repository")
+}
+
+/// Returns the frames of the lesson: things on a table, as a camera of RGB565 sees them.
+fn frames() -> Vec<u8> {
+    let camera = Camera::new(lesson::WIDTH, lesson::HEIGHT);
+    let mut frames = Vec::with_capacity(lesson::FRAMES_BYTES);
+    for (class, name) in CLASSES.into_iter().enumerate() {
+        let object = Object::ALL.into_iter().find(|object| object.name() == name);
+        assert!(object.is_some(), "the simulator knows no {name}");
+        for index in 0..TAUGHT + ASKED {
+            let image = camera.look(object, (100 * class + index) as u64);
+            for pixel in image.rgb.as_chunks().0 {
+                frames.extend(rgb565(*pixel).to_le_bytes());
+            }
+        }
+    }
+    frames
+}
+
+fn rgb565([r, g, b]: [u8; 3]) -> u16 {
+    u16::from(r >> 3) << 11 | u16::from(g >> 2) << 5 | u16::from(b >> 3)
+}
+
+/// Returns constants with the answers of this machine, by portable code.
+fn answers(package: &[u8], frames: &[u8]) -> String {
+    // On the stack, an arena is large for a thread of cargo's.
+    let mut layers = Box::new(Layers::<32>::new());
+    let mut arena = Box::new(Arena::<{ 112 << 10 }>::new());
+    let mut extractor =
+        Extractor::new(package, &mut layers, &mut arena).expect("a package of the repository");
+    let mut words = vec![0; WORDS];
+    let mut head = lesson::empty(&extractor, KIND, &mut words);
+    lesson::teach(&mut head, &mut extractor, frames);
+    let asked = (0..CLASSES.len() * ASKED).map(|question| {
+        let frame = lesson::frame(frames, question / ASKED, TAUGHT + question % ASKED);
+        lesson::ask(&head, &mut extractor, &frame)
+    });
+    let mut text = constant("ANSWERS", &asked.collect::<Vec<_>>());
+    let drilled = COUNTED.map(|kind| {
+        let mut words = vec![0; WORDS];
+        let mut head = lesson::empty(&extractor, kind, &mut words);
+        let mut drill = Drill::new();
+        for (class, name) in DRILLED.into_iter().enumerate() {
+            let id = head.add_class(name).expect("a good name");
+            for _ in 0..Drill::SHOTS {
+                head.add_sample(id, drill.next(class)).expect("the head has room");
+            }
+        }
+        drill.first_answer(&mut head)
+    });
+    text += &constant("DRILL_ANSWERS", &drilled);
+    text
+}
+
+fn constant(name: &str, answers: &[Said]) -> String {
+    let mut text = format!("const {name}: [Said; {}] = [\n", answers.len());
+    for answer in answers {
+        writeln!(text, "    {answer:?},").expect("a string takes all");
+    }
+    text + "];\n"
 }

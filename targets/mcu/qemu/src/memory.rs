@@ -1,25 +1,25 @@
-//! Static memory, and how much of the stack a call takes.
+//! Memory that outlives a restart, and how much of the stack a call takes.
 
-use core::arch::asm;
+use core::mem::MaybeUninit;
 
-/// Bytes aligned like a package.
-#[repr(C, align(64))]
-pub struct Aligned<const N: usize>(pub [i8; N]);
+/// Bytes of the simulated flash: two slots for a record of the lesson's head.
+const FLASH: usize = 16 * 4096;
 
-/// Declares static memory that is taken once.
-macro_rules! static_mut {
-    ($name:ident: $type:ty = $value:expr) => {
-        mod $name {
-            #[allow(unused_imports)]
-            use super::*;
+/// Simulated flash.
+pub type Flash = &'static mut [u8; FLASH];
 
-            pub fn take() -> &'static mut $type {
-                cortex_m::singleton!(: $type = $value).expect("taken once")
-            }
-        }
-    };
+/// Memory that the start of a program leaves alone; zeros when the emulator begins.
+#[unsafe(link_section = ".uninit.flash")]
+static mut KEPT: MaybeUninit<[u8; FLASH]> = MaybeUninit::uninit();
+
+/// Returns the simulated flash.
+///
+/// # Safety
+/// It is called once after a start.
+pub unsafe fn flash() -> Flash {
+    // SAFETY: the caller's promise; bytes of any value are bytes.
+    unsafe { (*(&raw mut KEPT)).assume_init_mut() }
 }
-pub(crate) use static_mut;
 
 /// Bytes below the stack pointer that are watched.
 const WATCHED: usize = 32 << 10;
@@ -30,10 +30,7 @@ const PAINT: u32 = 0xa5a5_5a5a;
 /// Calls a function and returns how far down the stack it went, to the nearest word.
 #[inline(never)]
 pub fn stack_used<T>(call: impl FnOnce() -> T) -> (usize, T) {
-    let top: usize;
-    // SAFETY: reads a register.
-    unsafe { asm!("mov {}, sp", out(reg) top, options(nomem, nostack)) };
-    let lowest = (top - WATCHED) as *mut u32;
+    let lowest = (stack_pointer() - WATCHED) as *mut u32;
     let words = WATCHED / 4;
     for index in 0..words {
         // SAFETY: the stack begins at the end of a memory that is much larger than what is watched,
@@ -44,4 +41,12 @@ pub fn stack_used<T>(call: impl FnOnce() -> T) -> (usize, T) {
     // SAFETY: as above.
     let free = (0..words).take_while(|&i| unsafe { lowest.add(i).read_volatile() } == PAINT);
     (WATCHED - 4 * free.count(), value)
+}
+
+#[inline(always)]
+fn stack_pointer() -> usize {
+    let top: usize;
+    // SAFETY: reads a register.
+    unsafe { core::arch::asm!("mov {}, sp", out(reg) top, options(nomem, nostack)) };
+    top
 }

@@ -1,9 +1,12 @@
-//! Instructions by the system timer: under `-icount shift=0` an instruction takes a nanosecond.
+//! Start, restart and instructions of Cortex-M.
+//!
+//! Instructions are counted by the system timer: under `-icount shift=0` one takes a nanosecond.
 
 use core::arch::asm;
 
-use cortex_m::peripheral::SYST;
 use cortex_m::peripheral::syst::SystClkSource;
+use cortex_m::peripheral::{SCB, SYST};
+pub use cortex_m_rt::entry;
 
 /// Instructions of the loop that calibrates.
 const KNOWN: u32 = 2_000_000;
@@ -11,16 +14,26 @@ const KNOWN: u32 = 2_000_000;
 /// Largest value of the timer.
 const TOP: u32 = 0xff_ffff;
 
+/// Starts the program anew, as a reset does.
+pub fn restart() -> ! {
+    SCB::sys_reset()
+}
+
 /// Counter of instructions.
-pub struct Counter<'a> {
-    timer: &'a mut SYST,
+pub struct Counter {
+    timer: SYST,
     /// Ticks of [`KNOWN`] instructions.
     ticks: u32,
 }
 
-impl<'a> Counter<'a> {
+impl Counter {
     /// Starts the timer and measures its tick by a loop of known length.
-    pub fn new(timer: &'a mut SYST) -> Self {
+    ///
+    /// # Panics
+    /// If there is a counter already.
+    #[allow(clippy::new_without_default)]
+    pub fn new() -> Self {
+        let mut timer = cortex_m::Peripherals::take().expect("the first counter").SYST;
         timer.set_clock_source(SystClkSource::Core);
         timer.set_reload(TOP);
         timer.clear_current();

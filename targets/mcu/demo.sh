@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# Runs the demo of docs/mcu.md on an emulated microcontroller: two classes are taught from frames in flash, asked and
+# saved; the device restarts and is asked again. Answers must be those of the host, bit for bit, and limits are kept.
+#   targets/mcu/demo.sh [CPU...]     CPU: cortex-m4, cortex-m7, cortex-m33, cortex-m55; without, cortex-m7
+# Exit status 3: no qemu-system-arm or no target of rustup here.
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=boards.sh
+. "$(dirname "${BASH_SOURCE[0]}")/boards.sh"
+
+# Instructions of adding a sample and of the first answer of a full head.
+most_add=10000 most_first=10000000
+
+# most NAME: the largest number among the lines KIND.NAME of the output.
+most() {
+    awk -F '\t' -v name="$1" '$1 ~ "[.]" name "$" && $2 > most { most = $2 } END { print most + 0 }' <<<"$output"
+}
+
+# limit WHAT FOUND MOST: an error if it is more, or none was found.
+limit() {
+    (($2 > 0 && $2 <= $3)) || {
+        echo "error: $cpu: $1: $2, at most $3" >&2
+        exit 1
+    }
+}
+
+(($#)) || set -- cortex-m7
+for cpu; do
+    describe "$cpu"
+    build teach
+    output=$(run) || {
+        echo "error: $cpu on $machine: $output" >&2
+        exit 1
+    }
+    echo "$output"
+    # What is in flash but for package and frames.
+    code=0
+    while read -r bytes; do
+        ((code += 0x$bytes))
+    done < <(readelf -SW "$firmware" | sed -nE 's/^ *\[ *[0-9]+\] \.(vector_table|text|rodata|data) +[A-Z]+ +([0-9a-f]+ +){2}([0-9a-f]+) .*/\3/p')
+    printf 'code\t%s bytes\n' "$code"
+    if grep -qa '__rust_alloc' "$firmware"; then
+        echo "error: $cpu: an allocator is linked" >&2
+        exit 1
+    fi
+    [[ $(grep -c "is$(printf '\t')" <<<"$output") == 8 && $output == *remembered* ]] || {
+        echo "error: $cpu: the device was not asked before and after its restart" >&2
+        exit 1
+    }
+    limit 'instructions of adding a sample' "$(most add)" $most_add
+    limit 'instructions of the first answer' "$(most first)" $most_first
+done
