@@ -98,6 +98,7 @@ const GUARDED: [(&str, &[&str]); 28] = [
     ),
     ("crossterm", &["offshoot-device"]),
     ("embedded-hal", &["offshoot-device"]),
+    ("embedded-storage", &["offshoot-store"]),
     ("getrandom", &["offshoot-http"]),
     ("gpiocdev", &["offshoot-device"]),
     ("http-body-util", &["offshoot-http"]),

@@ -27,6 +27,22 @@ pub enum GeometryError {
         /// Fewest bytes with this sector.
         needed: u64,
     },
+    /// Area of a flash that begins within an erase block.
+    #[error("area from byte {start} on begins within a block: begin it at a multiple of {sector}")]
+    Unaligned {
+        /// First byte of the area.
+        start: u32,
+        /// Bytes that the flash erases at once.
+        sector: u32,
+    },
+    /// Area that ends outside its flash.
+    #[error("area ends at byte {end}, the flash has {capacity}: give it one that it has")]
+    Outside {
+        /// End of the area.
+        end: u32,
+        /// Bytes of the flash.
+        capacity: u64,
+    },
 }
 
 /// Geometry of a medium: two slots of the same size, each a sector for the header, then the

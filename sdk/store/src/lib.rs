@@ -11,6 +11,7 @@
 //! | Medium | Storage |
 //! |---|---|
 //! | [`MemoryMedium`] | bytes in memory, for tests and for battery-backed RAM |
+//! | `NorMedium` | an area of NOR flash, by the traits of `embedded-storage`; feature `nor` |
 //! | `FileMedium` | a preallocated, locked file; feature `std` |
 //! | `FaultyMedium` | loses power and fails on command, for tests; feature `std` |
 //!
@@ -53,5 +54,7 @@ pub use faulty::{Counts, Fate, Fault, FaultyMedium, Manner, Unsynced};
 #[cfg(feature = "std")]
 pub use file::{FILE_SECTOR, FileError, FileMedium};
 pub use geometry::{GeometryError, MAX_SECTOR, MIN_SECTOR, medium_size};
+#[cfg(feature = "nor")]
+pub use medium::nor::{NorError, NorMedium};
 pub use medium::{Medium, MemoryMedium, OutOfRange};
 pub use store::{Saved, Store};

@@ -2,6 +2,9 @@
 
 use crate::geometry::{Geometry, GeometryError};
 
+#[cfg(feature = "nor")]
+pub(crate) mod nor;
+
 /// Non-volatile storage: a file, a partition, a chip.
 ///
 /// The size is constant, and every byte can be overwritten with any value; a driver of flash that

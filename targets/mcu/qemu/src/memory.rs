@@ -2,11 +2,54 @@
 
 use core::mem::MaybeUninit;
 
-/// Bytes of the simulated flash: two slots for a record of the lesson's head.
-const FLASH: usize = 16 * 4096;
+use embedded_storage::nor_flash::{
+    ErrorType, NorFlash, NorFlashErrorKind, ReadNorFlash, check_erase, check_read, check_write,
+};
 
-/// Simulated flash.
-pub type Flash = &'static mut [u8; FLASH];
+/// Bytes of the simulated flash: two slots for a record of the lesson's head.
+const FLASH: usize = 16 * Flash::ERASE_SIZE;
+
+/// Simulated NOR flash, in memory that outlives a restart.
+pub struct Flash(&'static mut [u8; FLASH]);
+
+impl ErrorType for Flash {
+    type Error = NorFlashErrorKind;
+}
+
+impl ReadNorFlash for Flash {
+    const READ_SIZE: usize = 4;
+
+    fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), NorFlashErrorKind> {
+        check_read(self, offset, bytes.len())?;
+        bytes.copy_from_slice(&self.0[offset as usize..offset as usize + bytes.len()]);
+        Ok(())
+    }
+
+    fn capacity(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl NorFlash for Flash {
+    const WRITE_SIZE: usize = 256;
+    const ERASE_SIZE: usize = 4096;
+
+    fn erase(&mut self, from: u32, to: u32) -> Result<(), NorFlashErrorKind> {
+        check_erase(self, from, to)?;
+        self.0[from as usize..to as usize].fill(0xff);
+        Ok(())
+    }
+
+    fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), NorFlashErrorKind> {
+        check_write(self, offset, bytes.len())?;
+        let words = &mut self.0[offset as usize..offset as usize + bytes.len()];
+        if words.iter().any(|&byte| byte != 0xff) {
+            return Err(NorFlashErrorKind::Other);
+        }
+        words.copy_from_slice(bytes);
+        Ok(())
+    }
+}
 
 /// Memory that the start of a program leaves alone; zeros when the emulator begins.
 #[unsafe(link_section = ".uninit.flash")]
@@ -18,7 +61,7 @@ static mut KEPT: MaybeUninit<[u8; FLASH]> = MaybeUninit::uninit();
 /// It is called once after a start.
 pub unsafe fn flash() -> Flash {
     // SAFETY: the caller's promise; bytes of any value are bytes.
-    unsafe { (*(&raw mut KEPT)).assume_init_mut() }
+    Flash(unsafe { (*(&raw mut KEPT)).assume_init_mut() })
 }
 
 /// Bytes below the stack pointer that are watched.

@@ -4,6 +4,7 @@
 #![no_std]
 #![no_main]
 
+use embedded_storage::nor_flash::ReadNorFlash;
 use offshoot_engine::{Arena, Extractor, Layers};
 use offshoot_mcu_qemu::lesson::{
     ASKED, CLASSES, COUNTED, DIM, DRILLED, Drill, KIND, LIMITS, Lent, Said, TAUGHT, WORDS, ask,
@@ -12,14 +13,11 @@ use offshoot_mcu_qemu::lesson::{
 use offshoot_mcu_qemu::{
     ARENA, Counter, FRAMES, Flash, PACKAGE, end, entry, flash, println, restart, stack_used,
 };
-use offshoot_store::{MemoryMedium, Store};
+use offshoot_store::{NorMedium, Store};
 use static_cell::ConstStaticCell;
 
 // Answers of the host: `ANSWERS` about the frames that are asked, `DRILL_ANSWERS` of full heads.
 include!(concat!(env!("OUT_DIR"), "/answers.rs"));
-
-/// Bytes of an erase block of the simulated flash.
-const BLOCK: u32 = 4096;
 
 /// Bytes of the longest record.
 const RECORD: usize = LIMITS.most_encoded(DIM);
@@ -47,7 +45,8 @@ fn run(flash: Flash) -> bool {
     let mut counter = Counter::new();
     let mut extractor = Extractor::new(&PACKAGE.0, LAYERS.take(), MEMORY.take())
         .unwrap_or_else(|error| panic!("{error}"));
-    let medium = MemoryMedium::new(flash, BLOCK).expect("two slots fit");
+    let area = 0..flash.capacity() as u32;
+    let medium = NorMedium::new(flash, area).unwrap_or_else(|error| panic!("{error}"));
     let mut store = Store::open(medium).unwrap_or_else(|error| panic!("{error}"));
     let room = ROOM.take();
     let words = &mut HEAD.take()[..];
