@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Runs the demo of docs/mcu.md on an emulated microcontroller: two classes are taught from frames in flash, asked and
 # saved; the device restarts and is asked again. Answers must be those of the host, bit for bit, and limits are kept.
-#   targets/mcu/demo.sh [CPU...]     CPU: cortex-m4, cortex-m7, cortex-m33, cortex-m55; without, cortex-m7
-# Exit status 3: no qemu-system-arm or no target of rustup here.
+#   targets/mcu/demo.sh [CPU...]     CPU: cortex-m4, m7, m33, m55, riscv32imac; without, cortex-m7
+# Exit status 3: none of them has an emulator and a target of rustup here.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=boards.sh
 . "$(dirname "${BASH_SOURCE[0]}")/boards.sh"
@@ -24,8 +24,11 @@ limit() {
 }
 
 (($#)) || set -- cortex-m7
+tried=
 for cpu; do
     describe "$cpu"
+    can_run || continue
+    tried=1
     build teach
     output=$(run) || {
         echo "error: $cpu on $machine: $output" >&2
@@ -46,6 +49,9 @@ for cpu; do
         echo "error: $cpu: the device was not asked before and after its restart" >&2
         exit 1
     }
+    # Software computes floats on RISC-V, six to ten times as many instructions.
+    [[ $cpu != riscv* ]] || continue
     limit 'instructions of adding a sample' "$(most add)" $most_add
     limit 'instructions of the first answer' "$(most first)" $most_first
 done
+[[ $tried ]] || exit 3

@@ -21,7 +21,7 @@ const PACKAGE: &str = "../../../models/sprout/sprout.offshoot";
 
 /// Emulated board.
 struct Board {
-    /// Processor, as `-C target-cpu` has it.
+    /// Processor, as `-C target-cpu` or the target's triple has it.
     cpu: &'static str,
     /// Name of QEMU's machine.
     machine: &'static str,
@@ -35,7 +35,7 @@ struct Board {
 
 const MIB: u32 = 1 << 20;
 
-const BOARDS: [Board; 4] = [
+const BOARDS: [Board; 5] = [
     Board {
         cpu: "cortex-m4",
         machine: "mps2-an386",
@@ -68,6 +68,14 @@ const BOARDS: [Board; 4] = [
         data: [0x3000_0000, MIB / 2],
         target: Some("cortex-m"),
     },
+    Board {
+        cpu: "riscv32imac",
+        machine: "virt",
+        code: [0x8000_0000, MIB],
+        package: [0x8010_0000, 3 * MIB],
+        data: [0x8040_0000, 4 * MIB],
+        target: None,
+    },
 ];
 
 fn main() {
@@ -75,9 +83,12 @@ fn main() {
     println!("cargo::rerun-if-changed=src/lesson.rs");
     println!("cargo::rerun-if-changed={PACKAGE}");
     let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    let triple = env::var("TARGET").expect("cargo sets it");
+    let is_riscv = triple.starts_with("riscv32imac-");
+    let cpu = if is_riscv { "riscv32imac" } else { flags_processor(&flags) };
     let board = BOARDS
         .iter()
-        .find(|board| flags.contains(&format!("target-cpu={}", board.cpu)))
+        .find(|board| board.cpu == cpu)
         .expect("RUSTFLAGS names one of the processors, see targets/mcu/count.sh");
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
     fs::write(out.join("memory.x"), memory(board)).expect("the folder is cargo's");
@@ -87,9 +98,18 @@ fn main() {
     fs::write(out.join("frames.rgb565"), frames).expect("the folder is cargo's");
     fs::write(out.join("sprout.offshoot"), package).expect("the folder is cargo's");
     println!("cargo::rustc-link-search={}", out.display());
+    if is_riscv {
+        println!("cargo::rustc-link-arg=-Tmemory.x");
+    }
     println!("cargo::rustc-link-arg=-Tlink.x");
     println!("cargo::rustc-env=BOARD={}", board.machine);
     println!("cargo::rustc-env=CPU={}", board.cpu);
+}
+
+/// Returns the processor that the compiler's flags name.
+fn flags_processor(flags: &str) -> &str {
+    let mut named = flags.split('\x1f').filter_map(|flag| flag.split_once("target-cpu="));
+    named.next_back().map_or("", |(_, processor)| processor)
 }
 
 fn memory(board: &Board) -> String {
@@ -100,7 +120,12 @@ fn memory(board: &Board) -> String {
         [region("FLASH", board.code), region("PACKAGE", board.package), region("RAM", board.data)];
     let section = "SECTIONS { .package : ALIGN(64) { KEEP(*(.package)); } > PACKAGE } \
                    INSERT AFTER .rodata;\n";
-    format!("MEMORY {{\n{}}}\n{section}", regions.concat())
+    // Names by which the start of RISC-V asks for them; that of Cortex-M ignores them.
+    let aliases = [("TEXT", "FLASH"), ("RODATA", "FLASH"), ("DATA", "RAM"), ("BSS", "RAM")]
+        .into_iter()
+        .chain([("HEAP", "RAM"), ("STACK", "RAM")])
+        .map(|(name, region)| format!("REGION_ALIAS(\"REGION_{name}\", {region});\n"));
+    format!("MEMORY {{\n{}}}\n{}{section}", regions.concat(), aliases.collect::<String>())
 }
 
 /// Returns the package, packed for the board's kernels.

@@ -3,14 +3,17 @@
 #![no_std]
 
 #[cfg(target_arch = "arm")]
-mod arm;
+#[path = "arm.rs"]
+mod board;
+#[cfg(target_arch = "riscv32")]
+#[path = "riscv.rs"]
+mod board;
 pub mod lesson;
 mod memory;
 
 use core::panic::PanicInfo;
 
-#[cfg(target_arch = "arm")]
-pub use arm::{Counter, entry, restart};
+pub use board::{Counter, entry, restart};
 pub use memory::{Flash, flash, stack_used};
 pub use semihosting::println;
 use semihosting::process;

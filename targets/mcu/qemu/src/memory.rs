@@ -90,6 +90,11 @@ pub fn stack_used<T>(call: impl FnOnce() -> T) -> (usize, T) {
 fn stack_pointer() -> usize {
     let top: usize;
     // SAFETY: reads a register.
-    unsafe { core::arch::asm!("mov {}, sp", out(reg) top, options(nomem, nostack)) };
+    unsafe {
+        #[cfg(target_arch = "arm")]
+        core::arch::asm!("mov {}, sp", out(reg) top, options(nomem, nostack));
+        #[cfg(target_arch = "riscv32")]
+        core::arch::asm!("mv {}, sp", out(reg) top, options(nomem, nostack));
+    }
     top
 }
