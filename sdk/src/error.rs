@@ -181,8 +181,9 @@ impl Error {
         &self.kind
     }
 
-    pub(crate) fn into_kind(self) -> ErrorKind {
-        self.kind
+    /// Names the file concerned, if bytes of it were refused.
+    pub(crate) fn in_file(self, path: &Path) -> Self {
+        Self::at(self.kind, path)
     }
 
     /// The file concerned.

@@ -166,11 +166,7 @@ impl SpatialHead {
 
     fn open(path: &Path, package: Option<PackageId>) -> Result<Self, Error> {
         let bytes = fs::read(path).map_err(|e| Error::of_file(e, path, "a head of cells"))?;
-        let decoded = Self::decoded(&bytes, package);
-        decoded.map_err(|e| match e.into_kind() {
-            ErrorKind::Spatial(error) => Error::at(error, path),
-            kind => kind.into(),
-        })
+        Self::decoded(&bytes, package).map_err(|error| error.in_file(path))
     }
 }
 

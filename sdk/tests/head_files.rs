@@ -17,16 +17,6 @@ fn extractor() -> Extractor {
     Extractor::from_bytes(every_operation()).unwrap()
 }
 
-/// Package of the documentation's examples; `OFFSHOOT_WRITE_TINY=1` writes it anew.
-#[test]
-fn the_package_of_the_documentation_is_that_of_the_tests() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tiny.offshoot");
-    if std::env::var_os("OFFSHOOT_WRITE_TINY").is_some() {
-        fs::write(&path, every_operation()).unwrap();
-    }
-    assert_eq!(fs::read(path).unwrap(), every_operation());
-}
-
 /// Teaches `samples` of two classes.
 fn taught(kind: HeadKind, extractor: &mut Extractor, samples: usize) -> Head {
     let mut head = Head::new(kind, extractor, Limits { classes: 3, samples: 20 }).unwrap();

@@ -48,14 +48,56 @@ impl GoodHead {
         Ok(Self(CoreHead::new(*layout, extractor.id(), is_fixed, memory)?))
     }
 
+    /// Returns the number of bytes of [`GoodHead::save`].
+    #[must_use]
+    pub fn encoded_len(&self) -> usize {
+        self.0.encoded_len()
+    }
+
+    /// Returns the bytes of [`GoodHead::save`].
+    ///
+    /// ```no_run
+    /// use offshoot::{Extractor, GoodHead};
+    ///
+    /// let extractor = Extractor::open("cells.offshoot")?;
+    /// let mut head = GoodHead::load("part.good", &extractor)?;
+    /// let copy = GoodHead::from_bytes(&head.to_bytes(), &extractor)?;
+    /// assert_eq!(copy.lessons(), head.lessons());
+    /// # Ok::<(), offshoot::Error>(())
+    /// ```
+    #[must_use]
+    pub fn to_bytes(&mut self) -> Vec<u8> {
+        let mut bytes = vec![0; self.0.encoded_len()];
+        let written = self.0.encode(&mut bytes);
+        debug_assert_eq!(written, Ok(bytes.len()), "as long as the head states");
+        bytes
+    }
+
+    /// Makes the head of [`GoodHead::to_bytes`], fitted if it has learned enough; it was taught on
+    /// this extractor's package.
+    ///
+    /// # Errors
+    /// Bytes that are damaged or of another package; not enough memory.
+    pub fn from_bytes(bytes: &[u8], extractor: &Extractor) -> Result<Self, Error> {
+        let record = GoodRecord::open(bytes)?;
+        // Before memory is taken for what the bytes state.
+        if record.package_id() != extractor.id() {
+            return Err(SpatialError::OtherPackage.into());
+        }
+        let words = CoreHead::<Box<[u64]>>::words(record.layout(), record.is_fixed());
+        let mut head = CoreHead::decode(bytes, Some(extractor.id()), reserve(words)?)?;
+        match head.fit() {
+            Ok(()) | Err(SpatialError::NothingLearned) => Ok(Self(head)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Saves the head: the file holds the old head or the new one, whenever the power fails.
     ///
     /// # Errors
     /// I/O errors of the file system; the old file is then still there.
     pub fn save(&mut self, path: impl AsRef<Path>) -> Result<(), Error> {
-        let mut bytes = vec![0; self.0.encoded_len()];
-        self.0.encode(&mut bytes)?;
-        replace_file(path.as_ref(), &bytes)
+        replace_file(path.as_ref(), &self.to_bytes())
     }
 
     /// Loads a head that was taught on this extractor's package, fitted if it has learned enough.
@@ -65,19 +107,7 @@ impl GoodHead {
     pub fn load(path: impl AsRef<Path>, extractor: &Extractor) -> Result<Self, Error> {
         let path = path.as_ref();
         let bytes = fs::read(path).map_err(|e| Error::of_file(e, path, "a head of good frames"))?;
-        let at = |error: SpatialError| Error::at(error, path);
-        let record = GoodRecord::open(&bytes).map_err(at)?;
-        // Before memory is taken for what the bytes state.
-        if record.package_id() != extractor.id() {
-            return Err(at(SpatialError::OtherPackage));
-        }
-        let words = CoreHead::<Box<[u64]>>::words(record.layout(), record.is_fixed());
-        let mut head =
-            CoreHead::decode(&bytes, Some(extractor.id()), reserve(words)?).map_err(at)?;
-        match head.fit() {
-            Ok(()) | Err(SpatialError::NothingLearned) => Ok(Self(head)),
-            Err(error) => Err(at(error)),
-        }
+        Self::from_bytes(&bytes, extractor).map_err(|error| error.in_file(path))
     }
 
     /// Layout of the cells that it reads.
