@@ -24,7 +24,9 @@ quietly() {
 cc=${CC:-cc}
 cxx=${CXX:-c++}
 sprout=$root/models/sprout/sprout.offshoot
-arguments=("$root/sdk/tests/tiny.offshoot" "$sprout" "$work")
+tiny=$root/sdk/tests/tiny
+arguments=("$tiny.offshoot" "$sprout" "$work")
+places=("$tiny-cells.offshoot" "$tiny-signals.offshoot" "$sprout" "$work")
 warnings=(-Wall -Wextra -Wpedantic -Werror)
 
 # Cargo is quiet but for warnings and errors.
@@ -78,21 +80,25 @@ done
 
 for language in "${languages[@]}"; do
     step "$language: every function, shared, static, and with sanitizers"
-    program=$here/tests/programs/program.$language
-    compile "$language" "$work/shared" "$program"
-    "$work/shared" "${arguments[@]}"
-    read -ra private < <(sed -n 's/^Libs.private: //p' "$prefix/lib/pkgconfig/offshoot.pc")
-    shared=("${link[@]}")
-    link=("$prefix/lib/liboffshoot.a" "${private[@]}")
-    compile "$language" "$work/static" "$program"
-    link=("${shared[@]}")
-    LD_LIBRARY_PATH='' "$work/static" "${arguments[@]}"
-    if compile "$language" "$work/checked" "$program" -fsanitize=address,undefined -fno-sanitize-recover=all 2>"$work/log"; then
-        "$work/checked" "${arguments[@]}"
-    else
-        grep -q 'lasan\|lubsan' "$work/log" || { cat "$work/log" >&2 && exit 1; }
-        skip "$language with sanitizers: no libasan, libubsan here"
-    fi
+    for name in program finding; do
+        program=$here/tests/programs/$name.$language
+        given=("${arguments[@]}")
+        [[ $name == program ]] || given=("${places[@]}")
+        compile "$language" "$work/shared" "$program"
+        "$work/shared" "${given[@]}"
+        read -ra private < <(sed -n 's/^Libs.private: //p' "$prefix/lib/pkgconfig/offshoot.pc")
+        shared=("${link[@]}")
+        link=("$prefix/lib/liboffshoot.a" "${private[@]}")
+        compile "$language" "$work/static" "$program"
+        link=("${shared[@]}")
+        LD_LIBRARY_PATH='' "$work/static" "${given[@]}"
+        if compile "$language" "$work/checked" "$program" -fsanitize=address,undefined -fno-sanitize-recover=all 2>"$work/log"; then
+            "$work/checked" "${given[@]}"
+        else
+            grep -q 'lasan\|lubsan' "$work/log" || { cat "$work/log" >&2 && exit 1; }
+            skip "$language with sanitizers: no libasan, libubsan here"
+        fi
+    done
 done
 
 step 'the bits of the Rust crate'
@@ -101,23 +107,23 @@ for language in "${languages[@]}"; do
 done
 
 step 'the manual'
-# snippet LANGUAGE: the programs between fences, each to a file of its own.
+# snippet LANGUAGE PAGE NAME: the programs between fences, each to a file of its own.
 snippet() {
-    awk -v language="$1" -v folder="$work/manual" '
-        $0 == "```" language { file = folder "/lesson" ++n "." language; next }
-        /^```/ { file = "" }
-        file { print >file }' "$here/README.md"
+    awk -v language="$1" -v file="$work/manual/$3" '
+        $0 == "```" language { out = file (++n) "." language; next }
+        /^```/ { out = "" }
+        out { print >out }' "$2"
 }
 mkdir "$work/manual"
 ln -s "$sprout" "$work/manual"
 for language in "${languages[@]}"; do
-    snippet "$language"
+    snippet "$language" "$here/README.md" lesson
     compile "$language" "$work/manual/$language" "$work/manual/lesson1.$language"
     [[ $(cd "$work/manual" && "./$language") == day ]]
 done
 if [[ ${languages[*]} == *cpp* ]] && have cmake; then
     mkdir "$work/cmake"
-    snippet cmake
+    snippet cmake "$here/README.md" lesson
     cp "$work/manual/lesson1.cmake" "$work/cmake/CMakeLists.txt"
     cp "$work/manual/lesson1.cpp" "$work/cmake/lesson.cpp"
     # Twice: as it stands, and linked statically as its comment says.
@@ -132,6 +138,18 @@ if [[ ${languages[*]} == *cpp* ]] && have cmake; then
     grep -q 'version: 0.1' "$work/log"
 else
     skip 'find_package(Offshoot): no CMake here'
+fi
+
+step 'the pages on signals and places'
+ln -s "$tiny-signals.offshoot" "$work/manual/gestures.offshoot"
+ln -s "$tiny-cells.offshoot" "$work/manual/eyes.offshoot"
+snippet c "$root/docs/signals.md" signals
+compile c "$work/manual/signals" "$work/manual/signals1.c"
+[[ $(cd "$work/manual" && ./signals) == '16 steps, 12 values' ]]
+if [[ ${languages[*]} == *cpp* ]]; then
+    snippet cpp "$root/docs/detection.md" detection
+    compile cpp "$work/manual/detection" "$work/manual/detection1.cpp"
+    [[ $(cd "$work/manual" && ./detection) == 'cup '*' at 0.'* ]]
 fi
 
 step 'the shell of the manual'
@@ -230,6 +248,8 @@ if have "${tools[0]}" && have "${tools[1]}"; then
         [[ $language == c ]] || have "$cxx" || { skip "C++ on $triple: no $cxx here" && continue; }
         compile "$language" "$work/board.$language" "$here/tests/programs/program.$language"
         "${run[@]}" "$work/board.$language" "${arguments[@]}"
+        compile "$language" "$work/board.$language" "$here/tests/programs/finding.$language"
+        "${run[@]}" "$work/board.$language" "${places[@]}"
     done
 else
     skip "$triple: no ${tools[*]} here; targets/setup.sh installs them"

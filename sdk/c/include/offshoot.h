@@ -4,7 +4,7 @@
 // Functions return a status, but for three of errors and versions. If it is another one than
 // OFFSHOOT_STATUS_OK, offshoot_last_error() says more, and nothing was changed.
 // Structs begin with `size`, which the caller sets to sizeof the struct, also in structs that the
-// library writes; all else may be 0. Memory that a function writes must not overlap with what it
+// library writes; all else may be 0. Those in arrays have none. Memory that a function writes must not overlap with what it
 // reads. Any thread may call any function.
 //
 // Made by cbindgen of the sources of liboffshoot; do not edit.
@@ -100,6 +100,10 @@ enum offshoot_status
     OFFSHOOT_STATUS_TAIL_DAMAGED = 36,
     // The network does not end in a layer that can be tuned.
     OFFSHOOT_STATUS_UNTUNABLE = 37,
+    // The package gives embeddings, not cells.
+    OFFSHOOT_STATUS_NO_CELLS = 38,
+    // Samples that are no signal or sound for the package.
+    OFFSHOOT_STATUS_SIGNAL = 39,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -154,6 +158,25 @@ enum offshoot_embedding_form
 typedef enum offshoot_embedding_form offshoot_embedding_form;
 #else
 typedef uint32_t offshoot_embedding_form;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+// Type of a signal's samples.
+enum offshoot_sample_form
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    // int16_t, as converters give them; the package has the value of one step.
+    OFFSHOOT_SAMPLE_FORM_INT16 = 1,
+    // float, in the unit of the network's training data.
+    OFFSHOOT_SAMPLE_FORM_FLOAT = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum offshoot_sample_form offshoot_sample_form;
+#else
+typedef uint32_t offshoot_sample_form;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
@@ -360,6 +383,55 @@ typedef struct {
     int32_t zero_point;
 } offshoot_embedding;
 
+// Input of a package that takes signals, or sound.
+typedef struct {
+    // sizeof(offshoot_sensor_info).
+    uint32_t size;
+    // Number of channels of a signal; 0 if the package takes none.
+    uint32_t channels;
+    // Number of places of a window: steps of time, or pixels; of sound, samples.
+    size_t places;
+    // Number of places from one window of a recording to the next; of sound, samples.
+    size_t step;
+    // Sampling rate in Hz; 0 where it is not stated, as for maps and vectors.
+    float rate;
+    // Value of one step of an int16_t sample.
+    float unit;
+    // 1 if the package takes sound.
+    uint32_t is_sound;
+} offshoot_sensor_info;
+
+// Samples of a sensor in the caller's memory: the channels of the first place, then those of the
+// second. Places are steps of time, or pixels.
+typedef struct {
+    // sizeof(offshoot_signal).
+    uint32_t size;
+    // Number of enum offshoot_sample_form.
+    uint32_t form;
+    // First sample, aligned for its type.
+    const void *samples;
+    // Number of samples: places times channels.
+    size_t count;
+    // Number of channels.
+    uint32_t channels;
+} offshoot_signal;
+
+// Layout of the cells that a package gives.
+typedef struct {
+    // sizeof(offshoot_cells_info).
+    uint32_t size;
+    // Number of rows of the finest grid; 0 if the package gives embeddings.
+    uint32_t rows;
+    // Number of its columns.
+    uint32_t columns;
+    // Number of values of a cell, with the means of its neighbourhoods.
+    uint32_t values;
+    // Distance between neighbouring cells across, as a share of the frame's width.
+    float step_x;
+    // Distance between neighbouring cells down, as a share of the frame's height.
+    float step_y;
+} offshoot_cells_info;
+
 // Handle of a head. It is a number, to be copied at will; 0 is none.
 typedef struct {
     // Number that is never given out twice.
@@ -527,6 +599,134 @@ typedef struct {
     uint32_t right;
 } offshoot_class_report;
 
+// Handle of a head that finds objects. It is a number, to be copied at will; 0 is none.
+typedef struct {
+    // Number that is never given out twice.
+    uint64_t id;
+} offshoot_spatial_head;
+
+// Properties of a head that finds objects.
+typedef struct {
+    // sizeof(offshoot_spatial_head_info).
+    uint32_t size;
+    // Max number of classes.
+    uint32_t max_classes;
+    // Number of classes.
+    uint32_t classes;
+    // Number of lessons: frames that were taught.
+    uint32_t lessons;
+    // 1 if the head is ready to find.
+    uint32_t is_fitted;
+    // 1 if cells are compared with an empty scene.
+    uint32_t has_reference;
+    // Bytes of the encoded head.
+    size_t encoded_bytes;
+    // Digest of the package that makes its cells.
+    uint8_t package_id[32];
+} offshoot_spatial_head_info;
+
+// Properties of a class of objects.
+typedef struct {
+    // sizeof(offshoot_spatial_class).
+    uint32_t size;
+    // Number of its objects that were taught.
+    uint32_t objects;
+    // Score from which it is reported.
+    float threshold;
+    // Mean width of its boxes as a share of the frame's; 0 if it has none.
+    float width;
+    // Mean height of its boxes as a share of the frame's; 0 if it has none.
+    float height;
+    // 1 if three lessons or more were tested before they were learned; else what follows is 0.
+    uint32_t is_tested;
+    // Number of its objects in the tested lessons.
+    uint32_t tested;
+    // Share of what was found that was right.
+    float precision;
+    // Share of the objects that were found.
+    float recall;
+    // Harmonic mean of both.
+    float f1;
+    // Name in UTF-8, with a NUL at its end.
+    char name[OFFSHOOT_NAME_BYTES];
+} offshoot_spatial_class;
+
+// Object in a frame that is taught: a point or a box. Structs in arrays state no size.
+typedef struct {
+    // Number of its class.
+    uint32_t class_id;
+    // Left edge of a box, or place of a point, as a share of the frame's width.
+    float left;
+    // Upper edge of a box, or place of a point, as a share of the frame's height.
+    float top;
+    // Width as a share of the frame's; 0 of a point.
+    float width;
+    // Height as a share of the frame's; 0 of a point.
+    float height;
+} offshoot_mark;
+
+// Object that was found. Structs in arrays state no size.
+typedef struct {
+    // Number of its class.
+    uint32_t class_id;
+    // Score, about 1 in the middle of an object.
+    float score;
+    // Middle of the object as a share of the frame's width.
+    float x;
+    // Middle of the object as a share of the frame's height.
+    float y;
+    // Width as a share of the frame's; 0 if it is not known.
+    float width;
+    // Height as a share of the frame's; 0 if it is not known.
+    float height;
+} offshoot_detection;
+
+// Handle of a head that knows good frames. It is a number, to be copied at will; 0 is none.
+typedef struct {
+    // Number that is never given out twice.
+    uint64_t id;
+} offshoot_good_head;
+
+// Properties of a head that knows good frames.
+typedef struct {
+    // sizeof(offshoot_good_head_info).
+    uint32_t size;
+    // 1 if each place has a mean of its own.
+    uint32_t is_fixed;
+    // Number of good frames that were learned.
+    uint32_t lessons;
+    // Score from which a frame is unusual; NaN before three good frames were tested.
+    float threshold;
+    // Number of rows of the heat.
+    uint32_t rows;
+    // Number of columns of the heat.
+    uint32_t columns;
+    // Bytes of the encoded head.
+    size_t encoded_bytes;
+    // Digest of the package that makes its cells.
+    uint8_t package_id[32];
+} offshoot_good_head_info;
+
+// Answer to a frame: its most unusual cell.
+typedef struct {
+    // sizeof(offshoot_unusual).
+    uint32_t size;
+    // 1 if the score is above the threshold.
+    uint32_t is_unusual;
+    // Score of the cell, and of the frame; 1 is usual.
+    float score;
+    // Score from which a frame is unusual; NaN before three good frames were tested.
+    float threshold;
+    // Row of the cell.
+    uint32_t row;
+    // Column of the cell.
+    uint32_t column;
+    // Middle of the cell as a share of the frame's width.
+    float x;
+    // Middle of the cell as a share of the frame's height.
+    float y;
+} offshoot_unusual;
+
 // Recipe of tuning. All but `size` may be 0, which is the default.
 typedef struct {
     // sizeof(offshoot_tuning_options).
@@ -638,6 +838,41 @@ offshoot_status offshoot_extractor_embed_tokens(offshoot_extractor extractor,
                                                 const uint32_t *ids,
                                                 size_t count,
                                                 offshoot_embedding *embedding);
+
+// Tells what a package that takes signals or sound wants; `channels` is 0 for other packages.
+offshoot_status offshoot_extractor_get_sensor(offshoot_extractor extractor,
+                                              offshoot_sensor_info *info);
+
+// Computes the embedding of a signal of exactly one window. Int8 packages allocate nothing.
+offshoot_status offshoot_extractor_embed_signal(offshoot_extractor extractor,
+                                                const offshoot_signal *signal,
+                                                offshoot_embedding *embedding);
+
+// Computes the embedding of a recording, one window or longer: the mean over its windows, in
+// floats. Int8 packages allocate nothing.
+offshoot_status offshoot_extractor_embed_recording(offshoot_extractor extractor,
+                                                   const offshoot_signal *signal,
+                                                   offshoot_embedding *embedding);
+
+// Computes the embedding of exactly one window of sound, mono, at the package's rate. Int8 packages
+// allocate nothing.
+offshoot_status offshoot_extractor_embed_window(offshoot_extractor extractor,
+                                                const int16_t *samples,
+                                                size_t count,
+                                                offshoot_embedding *embedding);
+
+// Computes the embedding of a clip of sound of any length: the mean over its windows, those that
+// stand out of the quiet if there are any, in floats. Int8 packages allocate nothing.
+offshoot_status offshoot_extractor_embed_samples(offshoot_extractor extractor,
+                                                 const int16_t *samples,
+                                                 size_t count,
+                                                 offshoot_embedding *embedding);
+
+// Tells the layout of a package's cells; `rows` is 0 if it gives embeddings.
+//
+// The cells of a frame are what offshoot_extractor_embed gives; heads of cells take them from there.
+offshoot_status offshoot_extractor_get_cells(offshoot_extractor extractor,
+                                             offshoot_cells_info *info);
 
 // Makes an empty head for the extractor's embeddings. All memory that it will use is reserved
 // here.
@@ -835,6 +1070,171 @@ offshoot_status offshoot_extractor_activations(offshoot_extractor extractor,
                                                size_t capacity,
                                                size_t *width,
                                                size_t *height);
+
+// Makes an empty head for the extractor's cells, with room for 1 to 16 classes. All memory that it
+// will use is reserved here.
+//
+// OFFSHOOT_STATUS_NO_CELLS for a package that was converted without `--cells`.
+offshoot_status offshoot_spatial_head_new(offshoot_extractor extractor,
+                                          uint32_t max_classes,
+                                          offshoot_spatial_head *head);
+
+// Loads a head from a file; it was taught on this extractor's package. It is fitted, if it has
+// learned anything.
+offshoot_status offshoot_spatial_head_load(const char *path,
+                                           offshoot_extractor extractor,
+                                           offshoot_spatial_head *head);
+
+// Makes a head of the bytes that offshoot_spatial_head_encode wrote; it was taught on this
+// extractor's package.
+offshoot_status offshoot_spatial_head_decode(const uint8_t *bytes,
+                                             size_t length,
+                                             offshoot_extractor extractor,
+                                             offshoot_spatial_head *head);
+
+// Saves a head: the file holds the old head or the new one, whenever the power fails.
+offshoot_status offshoot_spatial_head_save(offshoot_spatial_head head, const char *path);
+
+// Writes a head to `out`, to be kept or sent; `encoded_bytes` of its properties tells the room it
+// takes. `length` may be null. Allocates.
+offshoot_status offshoot_spatial_head_encode(offshoot_spatial_head head,
+                                             uint8_t *out,
+                                             size_t capacity,
+                                             size_t *length);
+
+// Closes a head. What was not saved is lost.
+offshoot_status offshoot_spatial_head_close(offshoot_spatial_head head);
+
+// Tells the properties of a head.
+offshoot_status offshoot_spatial_head_get_info(offshoot_spatial_head head,
+                                               offshoot_spatial_head_info *info);
+
+// Adds a class. The first has the number 0; `class_id` may be null.
+offshoot_status offshoot_spatial_head_add_class(offshoot_spatial_head head,
+                                                const char *name,
+                                                uint32_t *class_id);
+
+// Tells the number of the class of that name.
+offshoot_status offshoot_spatial_head_class_named(offshoot_spatial_head head,
+                                                  const char *name,
+                                                  uint32_t *class_id);
+
+// Tells the properties of a class: name, objects, threshold, and what its tests let expect.
+offshoot_status offshoot_spatial_head_get_class(offshoot_spatial_head head,
+                                                uint32_t class_id,
+                                                offshoot_spatial_class *info);
+
+// Learns a frame with all objects in it; without marks, that there are none. If the head is
+// fitted, the frame is first asked of it: the thresholds come from these tests.
+//
+// `cells` is what offshoot_extractor_embed gave; `marks` may be null if `count` is 0, which is at
+// most 128. Allocates nothing.
+offshoot_status offshoot_spatial_head_teach(offshoot_spatial_head head,
+                                            const offshoot_embedding *cells,
+                                            const offshoot_mark *marks,
+                                            size_t count);
+
+// Asks the head about a frame whose objects are known, without learning it; the thresholds count it.
+offshoot_status offshoot_spatial_head_test(offshoot_spatial_head head,
+                                           const offshoot_embedding *cells,
+                                           const offshoot_mark *marks,
+                                           size_t count);
+
+// Sets the empty scene of a fixed camera before the first lesson: cells are their distance from it
+// then. It may be replaced by another one.
+offshoot_status offshoot_spatial_head_set_reference(offshoot_spatial_head head,
+                                                    const offshoot_embedding *cells);
+
+// Tells the share of cells that differ from the empty scene, more than a half if the camera has
+// moved; NaN without an empty scene.
+offshoot_status offshoot_spatial_head_changed(offshoot_spatial_head head,
+                                              const offshoot_embedding *cells,
+                                              float *share);
+
+// Takes the last lesson back. OFFSHOOT_STATUS_NO_SUCH_SAMPLE if there is none that can be: after
+// another undo, a merge, a class that was forgotten, or a load.
+offshoot_status offshoot_spatial_head_undo(offshoot_spatial_head head);
+
+// Computes the weights from what was learned. Allocates nothing.
+offshoot_status offshoot_spatial_head_fit(offshoot_spatial_head head);
+
+// Finds the objects of a frame, at most 64, those with the highest scores first.
+//
+// Writes as many as `capacity` says to `out`; `count` tells how many there are, and may be null.
+// Allocates nothing.
+offshoot_status offshoot_spatial_head_find(offshoot_spatial_head head,
+                                           const offshoot_embedding *cells,
+                                           offshoot_detection *out,
+                                           size_t capacity,
+                                           size_t *count);
+
+// Adds what another head has learned and tested; classes of the same name are the same.
+offshoot_status offshoot_spatial_head_merge(offshoot_spatial_head head,
+                                            offshoot_spatial_head other);
+
+// Forgets a class: it is no longer found, and its cells go on to count as none of the others. The
+// numbers of the classes behind it move down by one.
+offshoot_status offshoot_spatial_head_forget(offshoot_spatial_head head, uint32_t class_id);
+
+// Makes an empty head for the extractor's cells. `is_fixed` is 1 if parts always lie alike before
+// the camera, so that each place has a mean of its own; else 0. All memory is reserved here.
+//
+// OFFSHOOT_STATUS_NO_CELLS for a package that was converted without `--cells`.
+offshoot_status offshoot_good_head_new(offshoot_extractor extractor,
+                                       uint32_t is_fixed,
+                                       offshoot_good_head *head);
+
+// Loads a head from a file; it was taught on this extractor's package. It is fitted, if it has
+// learned enough.
+offshoot_status offshoot_good_head_load(const char *path,
+                                        offshoot_extractor extractor,
+                                        offshoot_good_head *head);
+
+// Makes a head of the bytes that offshoot_good_head_encode wrote; it was taught on this
+// extractor's package.
+offshoot_status offshoot_good_head_decode(const uint8_t *bytes,
+                                          size_t length,
+                                          offshoot_extractor extractor,
+                                          offshoot_good_head *head);
+
+// Saves a head: the file holds the old head or the new one, whenever the power fails.
+offshoot_status offshoot_good_head_save(offshoot_good_head head, const char *path);
+
+// Writes a head to `out`, to be kept or sent; `encoded_bytes` of its properties tells the room it
+// takes. `length` may be null. Allocates.
+offshoot_status offshoot_good_head_encode(offshoot_good_head head,
+                                          uint8_t *out,
+                                          size_t capacity,
+                                          size_t *length);
+
+// Closes a head. What was not saved is lost.
+offshoot_status offshoot_good_head_close(offshoot_good_head head);
+
+// Tells the properties of a head.
+offshoot_status offshoot_good_head_get_info(offshoot_good_head head, offshoot_good_head_info *info);
+
+// Learns a good frame. If the head is fitted, the frame is first asked of it: the threshold comes
+// from these tests. `cells` is what offshoot_extractor_embed gave. Allocates nothing.
+offshoot_status offshoot_good_head_teach(offshoot_good_head head, const offshoot_embedding *cells);
+
+// Asks the head about a good frame without learning it; the threshold counts it.
+offshoot_status offshoot_good_head_test(offshoot_good_head head, const offshoot_embedding *cells);
+
+// Takes the last lesson back. OFFSHOOT_STATUS_NO_SUCH_SAMPLE if there is none that can be.
+offshoot_status offshoot_good_head_undo(offshoot_good_head head);
+
+// Computes means and covariance from what was learned, two frames at least. Allocates nothing.
+offshoot_status offshoot_good_head_fit(offshoot_good_head head);
+
+// Measures how unusual a frame is, and where.
+//
+// Writes the score of each cell to `heat`, row by row, rows times columns of the head's properties;
+// null with a `capacity` of 0 if it is not wanted. Allocates nothing.
+offshoot_status offshoot_good_head_look(offshoot_good_head head,
+                                        const offshoot_embedding *cells,
+                                        offshoot_unusual *unusual,
+                                        float *heat,
+                                        size_t capacity);
 
 // Runs the network with a tuned tail from now on, the bytes of a file of `offshoot finetune`; with
 // null and 0, as it is in the package again.

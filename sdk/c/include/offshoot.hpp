@@ -94,6 +94,33 @@ private:
     offshoot_frame frame_;
 };
 
+/// Samples of a sensor in the caller's memory, the channels of a place together; they must stay
+/// until they are used.
+class Signal {
+public:
+    /// Samples as converters give them.
+    Signal(std::uint32_t channels, Span<const std::int16_t> samples) noexcept
+        : Signal(OFFSHOOT_SAMPLE_FORM_INT16, channels, samples.data(), samples.size()) {}
+
+    /// Samples in the unit of the network's training data.
+    Signal(std::uint32_t channels, Span<const float> samples) noexcept
+        : Signal(OFFSHOOT_SAMPLE_FORM_FLOAT, channels, samples.data(), samples.size()) {}
+
+    const offshoot_signal *get() const noexcept { return &signal_; }
+
+private:
+    Signal(offshoot_sample_form form, std::uint32_t channels, const void *samples,
+           std::size_t count) noexcept
+        : signal_(sized<offshoot_signal>()) {
+        signal_.form = form;
+        signal_.channels = channels;
+        signal_.samples = samples;
+        signal_.count = count;
+    }
+
+    offshoot_signal signal_;
+};
+
 /// Embedding in memory of its own, which is taken once for a package.
 class Embedding {
 public:
@@ -189,6 +216,53 @@ private:
     Handle handle_;
 };
 
+/// Handle that a call of offshoot.h tells.
+template <typename Handle, typename Call>
+Handle made(Call call) {
+    Handle handle{};
+    check(call(&handle));
+    return handle;
+}
+
+/// Bytes that a call of offshoot.h writes, as many as `bytes` says.
+template <typename Call>
+std::vector<std::uint8_t> encoded(std::size_t bytes, Call call) {
+    std::vector<std::uint8_t> out(bytes);
+    std::size_t length = 0;
+    check(call(out.data(), out.size(), &length));
+    out.resize(length);
+    return out;
+}
+
+/// True; false if there was nothing to take back.
+inline bool undone(offshoot_status status) {
+    if (status == OFFSHOOT_STATUS_NO_SUCH_SAMPLE) {
+        return false;
+    }
+    check(status);
+    return true;
+}
+
+/// Text with a NUL; one that has a NUL inside is refused, not cut.
+inline std::string text(std::string_view name) {
+    if (name.find('\0') != std::string_view::npos) {
+        throw Error(OFFSHOOT_STATUS_CLASS_NAME, "a name has a NUL; use letters");
+    }
+    return std::string(name);
+}
+
+/// Number of the class of a name, which a call of offshoot.h tells; none if there is no such class.
+template <typename Call>
+std::optional<std::uint32_t> class_named(Call call) {
+    std::uint32_t class_id = 0;
+    const auto status = call(&class_id);
+    if (status == OFFSHOOT_STATUS_NO_SUCH_CLASS) {
+        return std::nullopt;
+    }
+    check(status);
+    return class_id;
+}
+
 }  // namespace detail
 
 class Head;
@@ -281,6 +355,56 @@ public:
         Embedding out = embedding();
         check(offshoot_extractor_embed_tokens(handle(), ids.data(), ids.size(), out.get()));
         return out;
+    }
+
+    /// Channels, places and rate of a package that takes signals or sound; no channels if it takes
+    /// neither.
+    offshoot_sensor_info sensor() const {
+        auto info = sized<offshoot_sensor_info>();
+        check(offshoot_extractor_get_sensor(handle(), &info));
+        return info;
+    }
+
+    /// Computes the embedding of a window into memory that is there: int8 packages allocate nothing.
+    void embed_signal(const Signal &signal, Embedding &out) {
+        check(offshoot_extractor_embed_signal(handle(), signal.get(), out.get()));
+    }
+
+    /// Computes the embedding of a signal of exactly one window.
+    Embedding embed_signal(const Signal &signal) {
+        Embedding out = embedding();
+        embed_signal(signal, out);
+        return out;
+    }
+
+    /// Computes the embedding of a recording of one window or longer: the mean over its windows.
+    Embedding embed_recording(const Signal &signal) {
+        Embedding out(dim_ * sizeof(float));
+        check(offshoot_extractor_embed_recording(handle(), signal.get(), out.get()));
+        return out;
+    }
+
+    /// Computes the embedding of exactly one window of sound, mono, at the package's rate.
+    Embedding embed_window(Span<const std::int16_t> samples) {
+        Embedding out = embedding();
+        check(offshoot_extractor_embed_window(handle(), samples.data(), samples.size(),
+                                              out.get()));
+        return out;
+    }
+
+    /// Computes the embedding of a clip of sound of any length, mono, at the package's rate.
+    Embedding embed_samples(Span<const std::int16_t> samples) {
+        Embedding out(dim_ * sizeof(float));
+        check(offshoot_extractor_embed_samples(handle(), samples.data(), samples.size(),
+                                               out.get()));
+        return out;
+    }
+
+    /// Layout of the cells that `embed` gives; no rows if it gives embeddings.
+    offshoot_cells_info cells() const {
+        auto info = sized<offshoot_cells_info>();
+        check(offshoot_extractor_get_cells(handle(), &info));
+        return info;
     }
 
     /// Runs the network with a tuned tail from now on; with none, as it is in the package.
@@ -390,26 +514,26 @@ public:
     /// Empty head with room for so many classes and samples. All memory is reserved here.
     Head(const Extractor &extractor, offshoot_head_kind kind, std::uint32_t max_classes,
          std::uint32_t max_samples)
-        : Owner(make([&](offshoot_head *head) {
+        : Owner(detail::made<offshoot_head>([&](offshoot_head *head) {
               return offshoot_head_new(extractor.handle(), kind, max_classes, max_samples, head);
           })) {}
 
     /// Loads a head that was taught on this extractor's package.
     static Head load(const std::string &path, const Extractor &extractor) {
-        return Head(make([&](offshoot_head *head) {
+        return Head(detail::made<offshoot_head>([&](offshoot_head *head) {
             return offshoot_head_load(path.c_str(), extractor.handle(), head);
         }));
     }
 
     /// Loads a head without its package: to look at it, to merge it.
     static Head read(const std::string &path) {
-        return Head(
-            make([&](offshoot_head *head) { return offshoot_head_read(path.c_str(), head); }));
+        return Head(detail::made<offshoot_head>(
+            [&](offshoot_head *head) { return offshoot_head_read(path.c_str(), head); }));
     }
 
     /// Makes the head that encode() wrote.
     static Head decode(Span<const std::uint8_t> bytes, const Extractor &extractor) {
-        return Head(make([&](offshoot_head *head) {
+        return Head(detail::made<offshoot_head>([&](offshoot_head *head) {
             return offshoot_head_decode(bytes.data(), bytes.size(), extractor.handle(), head);
         }));
     }
@@ -418,11 +542,9 @@ public:
     void save(const std::string &path) const { check(offshoot_head_save(handle(), path.c_str())); }
 
     std::vector<std::uint8_t> encode() const {
-        std::vector<std::uint8_t> out(info().encoded_bytes);
-        std::size_t length = 0;
-        check(offshoot_head_encode(handle(), out.data(), out.size(), &length));
-        out.resize(length);
-        return out;
+        return detail::encoded(info().encoded_bytes, [&](auto... out) {
+            return offshoot_head_encode(handle(), out...);
+        });
     }
 
     offshoot_head_info info() const {
@@ -448,19 +570,15 @@ public:
     /// Adds a class; returns its number.
     std::uint32_t add_class(std::string_view name) {
         std::uint32_t class_id = 0;
-        check(offshoot_head_add_class(handle(), text(name).c_str(), &class_id));
+        check(offshoot_head_add_class(handle(), detail::text(name).c_str(), &class_id));
         return class_id;
     }
 
     /// Number of the class of that name.
     std::optional<std::uint32_t> class_named(std::string_view name) const {
-        std::uint32_t class_id = 0;
-        const auto status = offshoot_head_class_named(handle(), text(name).c_str(), &class_id);
-        if (status == OFFSHOOT_STATUS_NO_SUCH_CLASS) {
-            return std::nullopt;
-        }
-        check(status);
-        return class_id;
+        return detail::class_named([&](std::uint32_t *class_id) {
+            return offshoot_head_class_named(handle(), detail::text(name).c_str(), class_id);
+        });
     }
 
     offshoot_class_info class_info(std::uint32_t class_id) const {
@@ -472,7 +590,7 @@ public:
     std::string class_name(std::uint32_t class_id) const { return class_info(class_id).name; }
 
     void rename_class(std::uint32_t class_id, std::string_view name) {
-        check(offshoot_head_rename_class(handle(), class_id, text(name).c_str()));
+        check(offshoot_head_rename_class(handle(), class_id, detail::text(name).c_str()));
     }
 
     /// Removes a class with its samples; the numbers of those behind it move down by one.
@@ -635,21 +753,6 @@ public:
 
 private:
     explicit Head(offshoot_head handle) noexcept : Owner(handle) {}
-
-    template <typename Call>
-    static offshoot_head make(Call call) {
-        offshoot_head head{};
-        check(call(&head));
-        return head;
-    }
-
-    /// Text with a NUL; one that has a NUL inside is refused, not cut.
-    static std::string text(std::string_view name) {
-        if (name.find('\0') != std::string_view::npos) {
-            throw Error(OFFSHOOT_STATUS_CLASS_NAME, "a name has a NUL; use letters");
-        }
-        return std::string(name);
-    }
 };
 
 /// Kind of head by its name, such as "auto".
@@ -676,5 +779,217 @@ inline std::optional<Extractor::Map> Extractor::activations(const Head &head,
     check(status);
     return map;
 }
+
+/// Classifier of places: finds, names and counts objects. It is taught with points and boxes.
+class SpatialHead : public detail::Owner<offshoot_spatial_head, offshoot_spatial_head_close> {
+public:
+    /// Empty head with room for so many classes, for a package that gives cells.
+    SpatialHead(const Extractor &extractor, std::uint32_t max_classes)
+        : Owner(detail::made<offshoot_spatial_head>([&](offshoot_spatial_head *head) {
+              return offshoot_spatial_head_new(extractor.handle(), max_classes, head);
+          })) {}
+
+    /// Loads a head that was taught on this extractor's package.
+    static SpatialHead load(const std::string &path, const Extractor &extractor) {
+        return SpatialHead(detail::made<offshoot_spatial_head>([&](offshoot_spatial_head *head) {
+            return offshoot_spatial_head_load(path.c_str(), extractor.handle(), head);
+        }));
+    }
+
+    /// Makes the head that encode() wrote.
+    static SpatialHead decode(Span<const std::uint8_t> bytes, const Extractor &extractor) {
+        return SpatialHead(detail::made<offshoot_spatial_head>([&](offshoot_spatial_head *head) {
+            return offshoot_spatial_head_decode(bytes.data(), bytes.size(), extractor.handle(),
+                                                head);
+        }));
+    }
+
+    /// Saves the head: the file holds the old head or the new one, whenever the power fails.
+    void save(const std::string &path) const {
+        check(offshoot_spatial_head_save(handle(), path.c_str()));
+    }
+
+    std::vector<std::uint8_t> encode() const {
+        return detail::encoded(info().encoded_bytes, [&](auto... out) {
+            return offshoot_spatial_head_encode(handle(), out...);
+        });
+    }
+
+    offshoot_spatial_head_info info() const {
+        auto info = sized<offshoot_spatial_head_info>();
+        check(offshoot_spatial_head_get_info(handle(), &info));
+        return info;
+    }
+
+    /// Adds a class; returns its number.
+    std::uint32_t add_class(std::string_view name) {
+        std::uint32_t class_id = 0;
+        check(offshoot_spatial_head_add_class(handle(), detail::text(name).c_str(), &class_id));
+        return class_id;
+    }
+
+    /// Number of the class of that name.
+    std::optional<std::uint32_t> class_named(std::string_view name) const {
+        return detail::class_named([&](std::uint32_t *class_id) {
+            return offshoot_spatial_head_class_named(handle(), detail::text(name).c_str(),
+                                                     class_id);
+        });
+    }
+
+    offshoot_spatial_class class_info(std::uint32_t class_id) const {
+        auto info = sized<offshoot_spatial_class>();
+        check(offshoot_spatial_head_get_class(handle(), class_id, &info));
+        return info;
+    }
+
+    std::string class_name(std::uint32_t class_id) const { return class_info(class_id).name; }
+
+    /// Forgets a class; the numbers of those behind it move down by one.
+    void forget(std::uint32_t class_id) {
+        check(offshoot_spatial_head_forget(handle(), class_id));
+    }
+
+    /// Box of an object by its left and upper edge, as shares of the frame's sides.
+    static offshoot_mark box(std::uint32_t class_id, float left, float top, float width,
+                             float height) noexcept {
+        return {class_id, left, top, width, height};
+    }
+
+    /// Point on an object.
+    static offshoot_mark point(std::uint32_t class_id, float x, float y) noexcept {
+        return {class_id, x, y, 0, 0};
+    }
+
+    /// Learns a frame with all objects in it; without marks, that there are none.
+    void teach(const Embedding &cells, Span<const offshoot_mark> marks = {}) {
+        const auto view = cells.view();
+        check(offshoot_spatial_head_teach(handle(), &view, marks.data(), marks.size()));
+    }
+
+    /// Asks the head about a frame whose objects are known; the thresholds count it.
+    void test(const Embedding &cells, Span<const offshoot_mark> marks = {}) {
+        const auto view = cells.view();
+        check(offshoot_spatial_head_test(handle(), &view, marks.data(), marks.size()));
+    }
+
+    /// Sets the empty scene of a fixed camera, before the first lesson.
+    void set_reference(const Embedding &cells) {
+        const auto view = cells.view();
+        check(offshoot_spatial_head_set_reference(handle(), &view));
+    }
+
+    /// Share of cells that differ from the empty scene; NaN without one.
+    float changed(const Embedding &cells) const {
+        const auto view = cells.view();
+        float share = 0;
+        check(offshoot_spatial_head_changed(handle(), &view, &share));
+        return share;
+    }
+
+    /// Takes the last lesson back; false if there is none that can be.
+    bool undo() { return detail::undone(offshoot_spatial_head_undo(handle())); }
+
+    void fit() { check(offshoot_spatial_head_fit(handle())); }
+
+    /// Finds the objects of a frame into memory that is there; returns their number.
+    std::size_t find(const Embedding &cells, Span<offshoot_detection> out) {
+        const auto view = cells.view();
+        std::size_t count = 0;
+        check(offshoot_spatial_head_find(handle(), &view, out.data(), out.size(), &count));
+        return count;
+    }
+
+    /// Finds the objects of a frame, at most 64, those with the highest scores first.
+    std::vector<offshoot_detection> find(const Embedding &cells) {
+        std::vector<offshoot_detection> out(64);
+        out.resize(find(cells, out));
+        return out;
+    }
+
+    /// Adds what another head has learned.
+    void merge(const SpatialHead &other) {
+        check(offshoot_spatial_head_merge(handle(), other.handle()));
+    }
+
+private:
+    explicit SpatialHead(offshoot_spatial_head handle) noexcept : Owner(handle) {}
+};
+
+/// Head that knows good frames alone, and marks what is unusual.
+class GoodHead : public detail::Owner<offshoot_good_head, offshoot_good_head_close> {
+public:
+    /// Empty head; `is_fixed` if parts always lie alike before the camera.
+    GoodHead(const Extractor &extractor, bool is_fixed)
+        : Owner(detail::made<offshoot_good_head>([&](offshoot_good_head *head) {
+              return offshoot_good_head_new(extractor.handle(), is_fixed ? 1 : 0, head);
+          })) {}
+
+    /// Loads a head that was taught on this extractor's package.
+    static GoodHead load(const std::string &path, const Extractor &extractor) {
+        return GoodHead(detail::made<offshoot_good_head>([&](offshoot_good_head *head) {
+            return offshoot_good_head_load(path.c_str(), extractor.handle(), head);
+        }));
+    }
+
+    /// Makes the head that encode() wrote.
+    static GoodHead decode(Span<const std::uint8_t> bytes, const Extractor &extractor) {
+        return GoodHead(detail::made<offshoot_good_head>([&](offshoot_good_head *head) {
+            return offshoot_good_head_decode(bytes.data(), bytes.size(), extractor.handle(), head);
+        }));
+    }
+
+    /// Saves the head: the file holds the old head or the new one, whenever the power fails.
+    void save(const std::string &path) const {
+        check(offshoot_good_head_save(handle(), path.c_str()));
+    }
+
+    std::vector<std::uint8_t> encode() const {
+        return detail::encoded(info().encoded_bytes, [&](auto... out) {
+            return offshoot_good_head_encode(handle(), out...);
+        });
+    }
+
+    offshoot_good_head_info info() const {
+        auto info = sized<offshoot_good_head_info>();
+        check(offshoot_good_head_get_info(handle(), &info));
+        return info;
+    }
+
+    /// Learns a good frame.
+    void teach(const Embedding &cells) {
+        const auto view = cells.view();
+        check(offshoot_good_head_teach(handle(), &view));
+    }
+
+    /// Asks the head about a good frame without learning it; the threshold counts it.
+    void test(const Embedding &cells) {
+        const auto view = cells.view();
+        check(offshoot_good_head_test(handle(), &view));
+    }
+
+    /// Takes the last lesson back; false if there is none that can be.
+    bool undo() { return detail::undone(offshoot_good_head_undo(handle())); }
+
+    void fit() { check(offshoot_good_head_fit(handle())); }
+
+    /// Measures how unusual a frame is; `heat`, if it is given, has the score of each cell.
+    offshoot_unusual look(const Embedding &cells, Span<float> heat = {}) {
+        const auto view = cells.view();
+        auto unusual = sized<offshoot_unusual>();
+        check(offshoot_good_head_look(handle(), &view, &unusual, heat.data(), heat.size()));
+        return unusual;
+    }
+
+    /// Score of each cell, row by row.
+    std::vector<float> heat(const Embedding &cells) {
+        const auto found = info();
+        std::vector<float> out(static_cast<std::size_t>(found.rows) * found.columns);
+        look(cells, out);
+        return out;
+    }
+
+private:
+    explicit GoodHead(offshoot_good_head handle) noexcept : Owner(handle) {}
+};
 
 }  // namespace offshoot

@@ -1,5 +1,8 @@
 //! Extractors: packages that are open.
 
+pub(crate) mod cells;
+pub(crate) mod signals;
+
 use std::ffi::c_char;
 use std::num::NonZeroU8;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,7 +15,7 @@ use crate::fault::Fault;
 use crate::fault::status::Status;
 use crate::guard::guard;
 use crate::handle::Table;
-use crate::memory::{In, Out, Versioned, put_text};
+use crate::memory::{In, Out, Versioned, flag, put_text};
 
 pub(crate) static EXTRACTORS: Table<Opened> = Table::new(1, "extractor");
 
@@ -152,13 +155,6 @@ impl Options {
             let error = || offshoot::ErrorKind::from(IsaError { name: name.to_owned() });
             Ok(options.isa(Isa::named(name).ok_or_else(error)?))
         })
-    }
-}
-
-fn flag(name: &'static str, found: u32) -> Result<bool, Fault> {
-    match found {
-        0 | 1 => Ok(found == 1),
-        _ => Err(Fault::Range { name, found: found.into(), low: 0, high: 1 }),
     }
 }
 

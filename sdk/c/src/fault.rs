@@ -4,7 +4,7 @@ pub(crate) mod status;
 
 use offshoot::{
     AskError, ClassError, DeltaError, EditError, EncodeError, Error, ErrorKind, FrameError,
-    HeadError, MergeError, SampleError, TuneError,
+    HeadError, MergeError, SampleError, SignalError, SpatialError, TuneError,
 };
 
 use self::status::Status;
@@ -48,9 +48,13 @@ pub(crate) enum Fault {
     Itself,
     #[error("no sample to take back")]
     NothingToUndo,
-    #[error("no class `{name}`; offshoot_head_add_class adds it")]
+    #[error("no lesson that can be taken back: only the last one can, and once")]
+    NoLesson,
+    #[error("cells are int8_t, as offshoot_extractor_embed gives them; these are floats")]
+    FloatCells,
+    #[error("no class `{name}`; add it first")]
     NoSuchName { name: String },
-    #[error("there is a class `{name}`; offshoot_head_class_named tells its number")]
+    #[error("there is a class `{name}`; ask for its number by its name")]
     NameTaken { name: String },
     #[error("no advice {index}, there are {count}")]
     NoSuchAdvice { index: usize, count: usize },
@@ -81,6 +85,8 @@ from_cause!(
     HeadError,
     MergeError,
     SampleError,
+    SignalError,
+    SpatialError,
     offshoot::UnknownHeadKind,
 );
 
@@ -108,12 +114,13 @@ impl Fault {
             | Self::Scale { .. }
             | Self::ZeroPoint { .. }
             | Self::Itself
+            | Self::FloatCells
             | Self::NoSuchAdvice { .. } => Status::InvalidValue,
             Self::Utf8 { .. } => Status::InvalidUtf8,
             Self::Short { .. } => Status::BufferTooSmall,
             Self::Handles { .. } => Status::TooManyHandles,
             Self::Panic | Self::Poisoned => Status::Panic,
-            Self::NothingToUndo => Status::NoSuchSample,
+            Self::NothingToUndo | Self::NoLesson => Status::NoSuchSample,
             Self::NoSuchName { .. } => Status::NoSuchClass,
             Self::NameTaken { .. } => Status::ClassExists,
             Self::NoMap => Status::NoMap,
@@ -135,6 +142,9 @@ fn of_kind(kind: &ErrorKind) -> Status {
         ErrorKind::NeedsTract { .. } => Status::NeedsTract,
         ErrorKind::Frame(_) => Status::Frame,
         ErrorKind::Tokens(_) => Status::Tokens,
+        ErrorKind::Signal(_) | ErrorKind::Sound(_) => Status::Signal,
+        ErrorKind::NoCells { .. } => Status::NoCells,
+        ErrorKind::Spatial(cause) => of_spatial(cause),
         ErrorKind::OtherInput { .. } => Status::OtherInput,
         ErrorKind::Image(_) | ErrorKind::LargeImage { .. } | ErrorKind::CutShort { .. } => {
             Status::Image
@@ -210,6 +220,25 @@ fn of_ask(cause: &AskError) -> Status {
         AskError::TooShort { .. } => Status::BufferTooSmall,
         AskError::NoSuchClass { .. } => Status::NoSuchClass,
         AskError::NotLinear => Status::NotLinear,
+        _ => Status::Other,
+    }
+}
+
+fn of_spatial(cause: &SpatialError) -> Status {
+    match cause {
+        SpatialError::Classes { .. } | SpatialError::Late => Status::HeadSettings,
+        SpatialError::Memory { .. } => Status::Memory,
+        SpatialError::OtherCells => Status::WrongLength,
+        SpatialError::Class(cause) => of_class(cause),
+        SpatialError::Duplicate => Status::ClassExists,
+        SpatialError::FullClasses { .. } | SpatialError::Full => Status::Full,
+        SpatialError::NoClass { .. } => Status::NoSuchClass,
+        SpatialError::Marks { .. } | SpatialError::Outside { .. } => Status::InvalidValue,
+        SpatialError::NothingLearned => Status::NothingTaught,
+        SpatialError::NotFitted => Status::NotFitted,
+        SpatialError::Unlike | SpatialError::OtherPackage => Status::OtherPackage,
+        SpatialError::Record { .. } => Status::HeadDamaged,
+        SpatialError::Buffer { .. } => Status::BufferTooSmall,
         _ => Status::Other,
     }
 }

@@ -110,6 +110,30 @@ impl<T> Table<T> {
         work(&mut object)
     }
 
+    /// Calls `work` with an object to change and another one to read.
+    pub(crate) fn pair<R>(
+        &self,
+        id: u64,
+        other: u64,
+        work: impl FnOnce(&mut T, &T) -> Result<R, Fault>,
+    ) -> Result<R, Fault> {
+        let into = self.find(id)?;
+        let from = self.find(other)?;
+        if Arc::ptr_eq(&into, &from) {
+            return Err(Fault::Itself);
+        }
+        // In the order of handles, so that two calls never wait for each other.
+        if id < other {
+            let mut into = into.write().map_err(|_| Fault::Poisoned)?;
+            let from = from.read().map_err(|_| Fault::Poisoned)?;
+            work(&mut into, &from)
+        } else {
+            let from = from.read().map_err(|_| Fault::Poisoned)?;
+            let mut into = into.write().map_err(|_| Fault::Poisoned)?;
+            work(&mut into, &from)
+        }
+    }
+
     fn is_open(&self, parts: &Parts, slot: &Slot<T>) -> bool {
         parts.tag == self.tag && parts.generation == slot.generation && slot.object.is_some()
     }

@@ -15,10 +15,17 @@ mod guard;
 mod handle;
 mod head;
 mod memory;
+mod spatial;
 mod tuning;
 
 pub use activations::offshoot_extractor_activations;
 pub use embedding::{Embedding, EmbeddingForm, Frame, PixelFormat};
+pub use extractor::cells::{CellsInfo, offshoot_extractor_get_cells};
+pub use extractor::signals::{
+    SampleForm, SensorInfo, Signal, offshoot_extractor_embed_recording,
+    offshoot_extractor_embed_samples, offshoot_extractor_embed_signal,
+    offshoot_extractor_embed_window, offshoot_extractor_get_sensor,
+};
 pub use extractor::{
     ExtractorHandle, ExtractorInfo, Options, Precision, Verification, offshoot_extractor_close,
     offshoot_extractor_embed, offshoot_extractor_embed_image, offshoot_extractor_embed_tokens,
@@ -50,6 +57,25 @@ pub use head::{
     offshoot_head_set_transform, offshoot_head_set_when_full,
 };
 pub use memory::{In, Out, Versioned};
+pub use spatial::good::{
+    GoodHandle, GoodInfo, Unusual, offshoot_good_head_close, offshoot_good_head_decode,
+    offshoot_good_head_encode, offshoot_good_head_fit, offshoot_good_head_get_info,
+    offshoot_good_head_load, offshoot_good_head_look, offshoot_good_head_new,
+    offshoot_good_head_save, offshoot_good_head_teach, offshoot_good_head_test,
+    offshoot_good_head_undo,
+};
+pub use spatial::scene::{
+    Detection, Mark, offshoot_spatial_head_changed, offshoot_spatial_head_find,
+    offshoot_spatial_head_fit, offshoot_spatial_head_forget, offshoot_spatial_head_merge,
+    offshoot_spatial_head_set_reference, offshoot_spatial_head_teach, offshoot_spatial_head_test,
+    offshoot_spatial_head_undo,
+};
+pub use spatial::{
+    SpatialClass, SpatialHandle, SpatialInfo, offshoot_spatial_head_add_class,
+    offshoot_spatial_head_class_named, offshoot_spatial_head_close, offshoot_spatial_head_decode,
+    offshoot_spatial_head_encode, offshoot_spatial_head_get_class, offshoot_spatial_head_get_info,
+    offshoot_spatial_head_load, offshoot_spatial_head_new, offshoot_spatial_head_save,
+};
 pub use tuning::{
     TuningOptions, TuningVerdict, offshoot_extractor_embed_map, offshoot_extractor_finetune,
     offshoot_extractor_keep_maps, offshoot_extractor_map, offshoot_extractor_set_tail,

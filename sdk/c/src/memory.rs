@@ -262,6 +262,14 @@ impl<T: Versioned> Record<T> {
     }
 }
 
+/// Returns a setting that is 1 or 0.
+pub(crate) fn flag(name: &'static str, found: u32) -> Result<bool, Fault> {
+    match found {
+        0 | 1 => Ok(found == 1),
+        _ => Err(Fault::Range { name, found: found.into(), low: 0, high: 1 }),
+    }
+}
+
 /// Writes a text and its NUL; nothing if there is no room. Tells its bytes without the NUL.
 ///
 /// # Safety

@@ -6,16 +6,21 @@ use std::path::Path;
 use cbindgen::{Builder, Config};
 
 /// Sources with something for C, in the order of the header.
-const SOURCES: [&str; 10] = [
+const SOURCES: [&str; 15] = [
     "fault/status.rs",
     "guard.rs",
     "embedding.rs",
     "extractor.rs",
+    "extractor/signals.rs",
+    "extractor/cells.rs",
     "head.rs",
     "head/teach.rs",
     "head/ask.rs",
     "head/outcome.rs",
     "activations.rs",
+    "spatial.rs",
+    "spatial/scene.rs",
+    "spatial/good.rs",
     "tuning.rs",
 ];
 

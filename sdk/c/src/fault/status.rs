@@ -82,10 +82,14 @@ pub enum Status {
     TailDamaged = 36,
     /// The network does not end in a layer that can be tuned.
     Untunable = 37,
+    /// The package gives embeddings, not cells.
+    NoCells = 38,
+    /// Samples that are no signal or sound for the package.
+    Signal = 39,
 }
 
 /// All codes in the order of their numbers, with a few words for logs.
-const NAMES: [(Status, &CStr); 38] = [
+const NAMES: [(Status, &CStr); 40] = [
     (Status::Ok, c"ok"),
     (Status::NullPointer, c"null pointer"),
     (Status::InvalidHandle, c"invalid handle"),
@@ -124,6 +128,8 @@ const NAMES: [(Status, &CStr); 38] = [
     (Status::NoMap, c"no map"),
     (Status::TailDamaged, c"damaged tail"),
     (Status::Untunable, c"nothing to tune"),
+    (Status::NoCells, c"no cells"),
+    (Status::Signal, c"signal"),
 ];
 
 /// Returns a few words for a status, such as "not fitted"; "unknown status" for a number that is

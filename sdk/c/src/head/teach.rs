@@ -1,9 +1,8 @@
 //! Classes and samples: added, corrected, forgotten.
 
 use std::ffi::c_char;
-use std::sync::Arc;
 
-use offshoot::{EditError, Head};
+use offshoot::EditError;
 
 use super::{HEADS, HeadHandle, class, number};
 use crate::embedding::{Embedding, Extent, Room};
@@ -31,6 +30,15 @@ pub struct ClassInfo {
 
 // SAFETY: numbers, the size first.
 unsafe impl Versioned for ClassInfo {}
+
+/// Returns a class name as structs have it.
+pub(crate) fn name_in(text: Option<&str>) -> [c_char; NAME_BYTES] {
+    let mut name = [0; NAME_BYTES];
+    // The last byte stays 0.
+    let room = name.iter_mut().take(NAME_BYTES - 1);
+    room.zip(text.unwrap_or_default().bytes()).for_each(|(slot, byte)| *slot = byte as c_char);
+    name
+}
 
 /// Adds a class. The first has the number 0; `class_id` may be null.
 #[unsafe(no_mangle)]
@@ -80,16 +88,11 @@ pub extern "C" fn offshoot_head_get_class(
         let record = info.record("info")?;
         HEADS.read(head.id, |head| {
             let class = class(head, class_id)?;
-            let mut name = [0; NAME_BYTES];
-            let text = head.class_name(class).unwrap_or_default().bytes();
-            // The last byte stays 0.
-            let room = name.iter_mut().take(NAME_BYTES - 1);
-            room.zip(text).for_each(|(slot, byte)| *slot = byte as c_char);
             record.put(&ClassInfo {
                 size: 0,
                 samples: head.samples_of(class) as u32,
                 shown: head.shown_of(class),
-                name,
+                name: name_in(head.class_name(class)),
             });
             Ok(())
         })
@@ -191,24 +194,7 @@ pub extern "C" fn offshoot_head_get_sample(
 /// Teaches a head all samples of another one; classes of the same name are the same.
 #[unsafe(no_mangle)]
 pub extern "C" fn offshoot_head_merge(head: HeadHandle, other: HeadHandle) -> Status {
-    guard(|| {
-        let into = HEADS.find(head.id)?;
-        let from = HEADS.find(other.id)?;
-        if Arc::ptr_eq(&into, &from) {
-            return Err(Fault::Itself);
-        }
-        let merge = |into: &mut Head, from: &Head| Ok(into.merge(from)?);
-        // In the order of handles, so that two calls never wait for each other.
-        if head.id < other.id {
-            let mut into = into.write().map_err(|_| Fault::Poisoned)?;
-            let from = from.read().map_err(|_| Fault::Poisoned)?;
-            merge(&mut into, &from)
-        } else {
-            let from = from.read().map_err(|_| Fault::Poisoned)?;
-            let mut into = into.write().map_err(|_| Fault::Poisoned)?;
-            merge(&mut into, &from)
-        }
-    })
+    guard(|| HEADS.pair(head.id, other.id, |into, from| Ok(into.merge(from)?)))
 }
 
 /// Takes what was evicted out of the class means, which are of all samples ever seen until then.

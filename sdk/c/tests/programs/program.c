@@ -7,23 +7,7 @@
 
 #include <offshoot.h>
 
-static int calls = 0;
-
-static void fail(int line, const char *what) {
-    fprintf(stderr, "program.c:%d: %s (%s)\n", line, what, offshoot_last_error());
-    exit(1);
-}
-
-#define GIVES(status, call)                                                      \
-    do {                                                                         \
-        ++calls;                                                                 \
-        if ((call) != (status)) fail(__LINE__, #call " does not give " #status); \
-    } while (0)
-#define OK(call) GIVES(OFFSHOOT_STATUS_OK, call)
-#define HOLDS(condition)                              \
-    do {                                              \
-        if (!(condition)) fail(__LINE__, #condition); \
-    } while (0)
+#include "check.h"
 
 static uint8_t shade(unsigned class_id, unsigned i) {
     return (uint8_t)(class_id == 0 ? 20 + 5 * i : 235 - 5 * i);
@@ -38,11 +22,6 @@ static offshoot_frame grey(uint8_t *pixels, uint8_t value) {
     frame.pixels = pixels;
     frame.bytes = 64;
     return frame;
-}
-
-static offshoot_embedding room(void *values, size_t bytes) {
-    offshoot_embedding embedding = {.size = sizeof embedding, .values = values, .bytes = bytes};
-    return embedding;
 }
 
 static unsigned char *whole(const char *path, size_t *length) {

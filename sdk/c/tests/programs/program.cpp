@@ -9,30 +9,13 @@
 #include <iterator>
 #include <type_traits>
 
+#include "check.hpp"
+
 using offshoot::Extractor;
 using offshoot::Frame;
 using offshoot::Head;
 
 namespace {
-
-void hold(bool condition, int line, const char *text) {
-    if (!condition) {
-        std::fprintf(stderr, "program.cpp:%d: %s (%s)\n", line, text, offshoot_last_error());
-        std::exit(1);
-    }
-}
-#define HOLDS(...) hold((__VA_ARGS__), __LINE__, #__VA_ARGS__)
-
-/// Whether a call throws an Error of that status.
-template <typename Call>
-bool throws(offshoot_status status, Call call) {
-    try {
-        call();
-    } catch (const offshoot::Error &error) {
-        return error.status() == status && error.what()[0] != 0;
-    }
-    return false;
-}
 
 Frame grey(std::array<std::uint8_t, 64> &pixels, int shade) {
     pixels.fill(static_cast<std::uint8_t>(shade));
