@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use offshoot::{
     AskError, ClassError, EditError, EncodeError, Error, ErrorKind, FrameError, HeadError,
-    MergeError, SampleError, UnknownHeadKind,
+    MergeError, SampleError, SignalError, SpatialError, UnknownHeadKind,
 };
 use pyo3::prelude::*;
 
@@ -44,6 +44,8 @@ from_library!(
     HeadError,
     MergeError,
     SampleError,
+    SignalError,
+    SpatialError,
     UnknownHeadKind,
 );
 
@@ -53,6 +55,7 @@ impl Failure {
         let cause = cause.into();
         match cause.kind() {
             ErrorKind::Class(ClassError::Duplicate { .. })
+            | ErrorKind::Spatial(SpatialError::Duplicate)
             | ErrorKind::Edit(EditError::Name(ClassError::Duplicate { .. })) => {
                 Self::Head(format!("there is a class `{}`", name.escape_debug()))
             }
@@ -96,6 +99,7 @@ fn class(kind: &ErrorKind) -> &'static str {
         | ErrorKind::Preprocess(_)
         | ErrorKind::Tokens(_)
         | ErrorKind::Sound(_)
+        | ErrorKind::Signal(_)
         | ErrorKind::OtherInput { .. }
         | ErrorKind::Image(_)
         | ErrorKind::LargeImage { .. }
@@ -107,6 +111,7 @@ fn class(kind: &ErrorKind) -> &'static str {
         | ErrorKind::Ask(_)
         | ErrorKind::Edit(_)
         | ErrorKind::Merge(_)
+        | ErrorKind::Spatial(_)
         | ErrorKind::Encode(_) => "HeadError",
         ErrorKind::Threads(_) | ErrorKind::Run(_) => "OffshootError",
         // What is wrong with a package, or with running it here.

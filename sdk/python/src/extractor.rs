@@ -1,5 +1,9 @@
 //! Feature extraction.
 
+pub(crate) mod cells;
+pub(crate) mod signals;
+pub(crate) mod stream;
+
 use std::num::NonZeroU8;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};

@@ -55,14 +55,16 @@ impl ClassRef {
             Self::Number(number) => head.class_at(*number),
             Self::Name(name) => head.class_named(name),
         };
-        found.ok_or_else(|| {
-            let count = head.class_count();
-            Failure::Head(match self {
-                Self::Number(number) => format!("class {number}, the head has {count}"),
-                Self::Name(name) => {
-                    format!("no class `{}`; add it by `add_class`", name.escape_debug())
-                }
-            })
+        found.ok_or_else(|| self.missing(head.class_count()))
+    }
+
+    /// Returns the failure of a head with so many classes that lacks this one.
+    pub fn missing(&self, count: usize) -> Failure {
+        Failure::Head(match self {
+            Self::Number(number) => format!("class {number}, the head has {count}"),
+            Self::Name(name) => {
+                format!("no class `{}`; add it by `add_class`", name.escape_debug())
+            }
         })
     }
 }

@@ -14,6 +14,7 @@ mod head;
 mod image;
 mod manifest;
 mod pixels;
+mod spatial;
 mod tuning;
 
 use pyo3::prelude::*;
@@ -25,6 +26,12 @@ mod _offshoot {
 
     #[pymodule_export]
     use crate::embedding::{Embedding, Embeddings};
+    #[pymodule_export]
+    use crate::extractor::cells::Cells;
+    #[pymodule_export]
+    use crate::extractor::signals::Sensor;
+    #[pymodule_export]
+    use crate::extractor::stream::{Ears, Probe};
     #[pymodule_export]
     use crate::extractor::{Extractor, Memory, Verification, instruction_sets};
     #[pymodule_export]
@@ -39,6 +46,10 @@ mod _offshoot {
     use crate::image::Image;
     #[pymodule_export]
     use crate::manifest::Manifest;
+    #[pymodule_export]
+    use crate::spatial::good::{GoodHead, Unusual};
+    #[pymodule_export]
+    use crate::spatial::{Detection, Expected, SpatialHead};
     #[pymodule_export]
     use crate::tuning::FineTuned;
 

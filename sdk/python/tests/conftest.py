@@ -10,11 +10,16 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 SPROUT = ROOT / "models" / "sprout" / "sprout.offshoot"
 
+#: Packages of a few kilobytes for cells and signals.
+TINY = ROOT / "sdk" / "tests"
+
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
-    """A folder of its own for each test, with the package that the examples open."""
+    """A folder of its own for each test, with the packages that the examples open."""
     shutil.copy(SPROUT, tmp_path / "sprout.offshoot")
+    shutil.copy(TINY / "tiny-cells.offshoot", tmp_path / "eyes.offshoot")
+    shutil.copy(TINY / "tiny-signals.offshoot", tmp_path / "gestures.offshoot")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

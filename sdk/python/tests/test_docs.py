@@ -78,6 +78,17 @@ def test_readme_runs(folder, rng):
         exec(compile(block, "README.md", "exec"), names)
 
 
+@pytest.mark.parametrize("page", ["detection.md", "signals.md"])
+def test_pages_run(page, folder):
+    """The Python blocks of a page of the documentation, in one namespace."""
+    text = (ROOT / "docs" / page).read_text()
+    blocks = re.findall(r"```python\n(.*?)```", text, re.S)
+    assert blocks
+    names = {}
+    for block in blocks:
+        exec(compile(block, page, "exec"), names)
+
+
 def test_types_hold(folder):
     pytest.importorskip("mypy")
     (folder / "use.py").write_text(
@@ -89,6 +100,12 @@ def test_types_hold(folder):
         "several: offshoot.Embeddings = e.embed(['image.png'])\n"
         "name: str | None = head.classify(one).name\n"
         "answers: list[offshoot.Answer] = head.classify(several)\n"
+        "places = offshoot.SpatialHead(e, classes=2)\n"
+        "cells = e.cells('image.png')\n"
+        "places.teach(cells, [('cup', 0.5, 0.5), (1, 0.1, 0.2, 0.3, 0.4)])\n"
+        "x: float = places.find(cells)[0].x\n"
+        "odd: bool = bool(offshoot.GoodHead(e, fixed=True).look(cells))\n"
+        "moved: offshoot.Embedding = e.embed_signal(np.zeros((16, 3), np.int16))\n"
     )
     (folder / "mypy.ini").write_text(
         "[mypy]\nstrict = True\n[mypy-sklearn.*,pyarrow.*]\nignore_missing_imports = True\n"

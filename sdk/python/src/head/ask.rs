@@ -172,6 +172,23 @@ impl Head {
         Recipe::of(self.with(py, |head| head.recipe()))
     }
 
+    /// Returns the confidence from which a class may be said, so that samples of ``background`` are
+    /// said to be one of the others once in ``windows``; ``None`` with too few of them.
+    fn wake_threshold(
+        &self,
+        py: Python<'_>,
+        background: ClassRef,
+        windows: f32,
+    ) -> Outcome<Option<f32>> {
+        self.fitted(py, |head| Ok(head.wake_threshold(background.find(head)?, windows)?))
+    }
+
+    /// Returns the share of a class's samples that are said to be of it with this confidence, each
+    /// held out; ``None`` for fewer than two.
+    fn recall(&self, py: Python<'_>, class_: ClassRef, threshold: f32) -> Outcome<Option<f32>> {
+        self.fitted(py, |head| Ok(head.recall(class_.find(head)?, threshold)?))
+    }
+
     /// Returns the recipe that the head is fitted with: of ``auto`` the one that counts most in its
     /// mean.
     fn chosen(&self, py: Python<'_>) -> Outcome<Recipe> {
