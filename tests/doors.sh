@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The same images and the same lesson through every door: tests/doors.sh [DOOR=TOOL...]
-# Compares each line of tests/doors/lesson.txt, with every kind of head, with that of the Rust crate. Doors:
+# Compares each line of tests/doors/lesson.txt, with every kind of head, and what is said of places and signals, with that of the Rust
+# crate. Doors:
 #   python=PYTHON     an interpreter that has the module, or takes what the workspace has built
 #   c=PREFIX          a folder of sdk/c/install.sh; the compiler is CC
 #   cpp=PREFIX        the same by CXX; OFFSHOOT_RUN is an emulator for both
@@ -11,6 +12,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 package=models/sprout/sprout.offshoot
+senses=(sdk/tests/tiny-cells.offshoot sdk/tests/tiny-signals.offshoot)
 lesson=tests/doors/lesson.txt
 kinds=(auto ncm softmax ridge slda knn)
 work=$(mktemp -d)
@@ -19,22 +21,35 @@ stop() { [[ -z $service ]] || { kill "$service" && wait "$service" || true; } 2>
 trap 'stop; rm -rf "$work"' EXIT
 skip() { echo "skipped: $1"; }
 
+# same DOOR WHAT WANTED: what it has printed is what Rust has.
+same() {
+    cmp -s "$3" "$work/found" && return
+    # The first line that differs, or that one of both has not.
+    local number wanted found
+    number=$(paste -d '\n' "$3" "$work/found" | awk 'NR % 2 { wanted = $0; next } $0 != wanted && !found { print NR / 2; found = 1 }')
+    wanted=$(sed -n "${number}p" "$3")
+    found=$(sed -n "${number}p" "$work/found")
+    printf 'error: %s with %s, line %d\n  Rust: %s\n  %s: %s\n' "$1" "$2" "$number" "$wanted" "$1" "$found" >&2
+    return 1
+}
+
 # compare DOOR COMMAND...: for each kind the command's lines are those of Rust; KIND in it is the kind.
 compare() {
-    local door=$1 kind number wanted found
+    local door=$1 kind
     shift
     for kind in "${kinds[@]}"; do
         "${@//KIND/$kind}" >"$work/found" || { echo "error: $door with $kind: no answer after $(wc -l <"$work/found") lines" >&2; return 1; }
-        if ! cmp -s "$work/$kind" "$work/found"; then
-            # The first line that differs, or that one of both has not.
-            number=$(paste -d '\n' "$work/$kind" "$work/found" | awk 'NR % 2 { wanted = $0; next } $0 != wanted && !found { print NR / 2; found = 1 }')
-            wanted=$(sed -n "${number}p" "$work/$kind")
-            found=$(sed -n "${number}p" "$work/found")
-            printf 'error: %s with %s, line %d\n  Rust: %s\n  %s: %s\n' "$door" "$kind" "$number" "$wanted" "$door" "$found" >&2
-            return 1
-        fi
+        same "$door" "$kind" "$work/$kind" || return
     done
     echo "$door: the same ${#kinds[@]} times $(wc -l <"$work/auto") lines"
+}
+
+# compare_places DOOR COMMAND...: with the packages of cells and for signals.
+compare_places() {
+    local door=$1
+    "${@:2}" "${senses[@]}" >"$work/found" || { echo "error: $door: no answer about places and signals" >&2; return 1; }
+    same "$door" 'places and signals' "$work/places" || return
+    echo "$door: the same places and signals"
 }
 
 door_python() {
@@ -52,18 +67,22 @@ door_python() {
         "$1" -m zipfile -e "$("$1" sdk/python/pack.py "$target/debug/lib_offshoot.so" "$work/wheels")" "$path"
     fi
     PYTHONPATH=$path compare Python "$1" sdk/python/tests/same_answers.py $package $lesson KIND
+    PYTHONPATH=$path compare_places Python "$1" sdk/python/tests/same_places.py
 }
 
 # compiled LANGUAGE COMPILER STANDARD PREFIX
 compiled() {
     local name=C
     [[ $1 == c ]] || name=C++
-    "$2" "-std=$3" -Wall -Wextra -Wpedantic -Werror -I"$4/include" "sdk/c/tests/programs/same_answers.$1" -o "$work/$1" \
-        -L"$4/lib" -loffshoot
     # Under an emulator, which has the path of the library, or here.
-    local run=(env "LD_LIBRARY_PATH=$4/lib")
+    local run=(env "LD_LIBRARY_PATH=$4/lib") program
     [[ -z ${OFFSHOOT_RUN:-} ]] || read -ra run <<<"$OFFSHOOT_RUN"
-    compare $name "${run[@]}" "$work/$1" $package $lesson KIND
+    for program in same_answers same_places; do
+        "$2" "-std=$3" -Wall -Wextra -Wpedantic -Werror -I"$4/include" "sdk/c/tests/programs/$program.$1" -o "$work/$program.$1" \
+            -L"$4/lib" -loffshoot
+    done
+    compare $name "${run[@]}" "$work/same_answers.$1" $package $lesson KIND
+    compare_places $name "${run[@]}" "$work/same_places.$1"
 }
 
 door_c() { compiled c "${CC:-cc}" c11 "$1"; }
@@ -113,11 +132,13 @@ all() {
     fi
 }
 
-answers=$target/debug/examples/same_answers
-[[ -x $answers ]] || cargo build -q -p offshoot --example same_answers --no-default-features --features png
+answers=$target/debug/examples
+[[ -x $answers/same_answers && -x $answers/same_places ]] ||
+    cargo build -q -p offshoot --example same_answers --example same_places --no-default-features --features png
 for kind in "${kinds[@]}"; do
-    "$answers" $package $lesson "$kind" "$work/$kind.head" >"$work/$kind"
+    "$answers/same_answers" $package $lesson "$kind" "$work/$kind.head" >"$work/$kind"
 done
+"$answers/same_places" "${senses[@]}" >"$work/places"
 (($#)) || { all; exit; }
 for door; do
     case $door in
