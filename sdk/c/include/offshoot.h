@@ -854,8 +854,8 @@ offshoot_status offshoot_extractor_embed_recording(offshoot_extractor extractor,
                                                    const offshoot_signal *signal,
                                                    offshoot_embedding *embedding);
 
-// Computes the embedding of exactly one window of sound, mono, at the package's rate. Int8 packages
-// allocate nothing.
+// Computes the embedding of exactly one window of sound, mono, at the package's rate. Int8
+// packages allocate nothing.
 offshoot_status offshoot_extractor_embed_window(offshoot_extractor extractor,
                                                 const int16_t *samples,
                                                 size_t count,
@@ -870,7 +870,8 @@ offshoot_status offshoot_extractor_embed_samples(offshoot_extractor extractor,
 
 // Tells the layout of a package's cells; `rows` is 0 if it gives embeddings.
 //
-// The cells of a frame are what offshoot_extractor_embed gives; heads of cells take them from there.
+// The cells of a frame are what offshoot_extractor_embed gives; heads of cells take them from
+// there.
 offshoot_status offshoot_extractor_get_cells(offshoot_extractor extractor,
                                              offshoot_cells_info *info);
 
@@ -1028,6 +1029,20 @@ offshoot_status offshoot_head_linear(offshoot_head head,
                                      float *bias,
                                      size_t bias_capacity);
 
+// Tells the confidence from which a class may be said, so that samples of the class `background_id`
+// are said to be of another one once in `windows`; NaN with too few of them. Allocates.
+offshoot_status offshoot_head_wake_threshold(offshoot_head head,
+                                             uint32_t background_id,
+                                             float windows,
+                                             float *threshold);
+
+// Tells the share of a class's samples that are said to be of it with this confidence, each held
+// out; NaN for fewer than two.
+offshoot_status offshoot_head_recall(offshoot_head head,
+                                     uint32_t class_id,
+                                     float threshold,
+                                     float *share);
+
 // Tells how a fitted head answers its own samples, each held out in turn.
 offshoot_status offshoot_head_report(offshoot_head head, offshoot_report *report);
 
@@ -1134,7 +1149,8 @@ offshoot_status offshoot_spatial_head_teach(offshoot_spatial_head head,
                                             const offshoot_mark *marks,
                                             size_t count);
 
-// Asks the head about a frame whose objects are known, without learning it; the thresholds count it.
+// Asks the head about a frame whose objects are known, without learning it; the thresholds count
+// it.
 offshoot_status offshoot_spatial_head_test(offshoot_spatial_head head,
                                            const offshoot_embedding *cells,
                                            const offshoot_mark *marks,
@@ -1228,8 +1244,8 @@ offshoot_status offshoot_good_head_fit(offshoot_good_head head);
 
 // Measures how unusual a frame is, and where.
 //
-// Writes the score of each cell to `heat`, row by row, rows times columns of the head's properties;
-// null with a `capacity` of 0 if it is not wanted. Allocates nothing.
+// Writes the score of each cell to `heat`, row by row, rows times columns of the head's
+// properties; null with a `capacity` of 0 if it is not wanted. Allocates nothing.
 offshoot_status offshoot_good_head_look(offshoot_good_head head,
                                         const offshoot_embedding *cells,
                                         offshoot_unusual *unusual,

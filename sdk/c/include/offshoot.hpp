@@ -683,6 +683,21 @@ public:
         return found;
     }
 
+    /// Confidence from which a class may be said, so that samples of a background class are said to be
+    /// of another one once in `windows`; NaN with too few of them.
+    float wake_threshold(std::uint32_t background_id, float windows) const {
+        float threshold = 0;
+        check(offshoot_head_wake_threshold(handle(), background_id, windows, &threshold));
+        return threshold;
+    }
+
+    /// Share of a class's samples that are said to be of it with this confidence, each held out.
+    float recall(std::uint32_t class_id, float threshold) const {
+        float share = 0;
+        check(offshoot_head_recall(handle(), class_id, threshold, &share));
+        return share;
+    }
+
     /// Contribution of each dimension to the log odds of a class against another; returns the bias.
     float contributions(const Embedding &embedding, std::uint32_t class_id, std::uint32_t other_id,
                         Span<float> out) const {

@@ -37,7 +37,8 @@ pub use guard::offshoot_last_error;
 pub use head::ask::{
     Answer, Fit, Linear, Recipe, offshoot_head_chosen, offshoot_head_classify,
     offshoot_head_contributions, offshoot_head_fit, offshoot_head_linear,
-    offshoot_head_probabilities, offshoot_head_similarity,
+    offshoot_head_probabilities, offshoot_head_recall, offshoot_head_similarity,
+    offshoot_head_wake_threshold,
 };
 pub use head::outcome::{
     ClassReport, Report, offshoot_head_report, offshoot_head_report_advice,

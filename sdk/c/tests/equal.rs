@@ -2,12 +2,13 @@
 
 use offshoot::{Extractor, Frame, Head, HeadKind, Limits};
 use offshoot_c::{
-    Answer, Embedding, EmbeddingForm, ExtractorInfo, PixelFormat, Status, TuningOptions,
-    TuningVerdict, Verification, offshoot_extractor_activations, offshoot_extractor_embed,
-    offshoot_extractor_embed_image, offshoot_extractor_embed_map, offshoot_extractor_finetune,
-    offshoot_extractor_get_info, offshoot_extractor_keep_maps, offshoot_extractor_map,
-    offshoot_extractor_set_tail, offshoot_extractor_verify, offshoot_head_add_class,
-    offshoot_head_add_sample, offshoot_head_fit, offshoot_head_get_sample,
+    Answer, Embedding, EmbeddingForm, ExtractorInfo, PixelFormat, SensorInfo, Status,
+    TuningOptions, TuningVerdict, Verification, offshoot_extractor_activations,
+    offshoot_extractor_embed, offshoot_extractor_embed_image, offshoot_extractor_embed_map,
+    offshoot_extractor_embed_samples, offshoot_extractor_embed_window, offshoot_extractor_finetune,
+    offshoot_extractor_get_info, offshoot_extractor_get_sensor, offshoot_extractor_keep_maps,
+    offshoot_extractor_map, offshoot_extractor_set_tail, offshoot_extractor_verify,
+    offshoot_head_add_class, offshoot_head_add_sample, offshoot_head_fit, offshoot_head_get_sample,
     offshoot_head_probabilities,
 };
 
@@ -72,6 +73,33 @@ fn images_in_memory() {
     let status = offshoot_extractor_embed_image(ours, all(&file), file.len(), write(&mut found));
     assert_eq!(status, Status::Ok, "{}", last_error());
     assert_same(&found, facade.embed(&Frame::rgb(40, 30, &pixels).unwrap()).unwrap());
+}
+
+#[test]
+fn sound_of_windows_and_clips() {
+    let speech = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/speech/speech.offshoot");
+    let mut facade = Extractor::open(speech).unwrap();
+    let ours = open(&std::fs::read(speech).unwrap());
+    let mut sensor = sized!(SensorInfo);
+    assert_eq!(offshoot_extractor_get_sensor(ours, write(&mut sensor)), Status::Ok);
+    assert_eq!((sensor.channels, sensor.is_sound, sensor.rate), (1, 1, 16_000.0));
+    assert_eq!(Some(sensor.places), facade.window_samples());
+    let mut random = Random(6);
+    let samples: Vec<i16> = (0..20_000).map(|_| random.bits() as i16 >> 3).collect();
+    let mut memory = vec![0.0; facade.embedding_dim()];
+    let mut found = embedding(&mut memory);
+    let window = &samples[..sensor.places];
+    let status =
+        offshoot_extractor_embed_window(ours, all(window), window.len(), write(&mut found));
+    assert_eq!(status, Status::Ok, "{}", last_error());
+    assert_same(&found, facade.embed_window(window).unwrap());
+    found = embedding(&mut memory);
+    let status =
+        offshoot_extractor_embed_samples(ours, all(&samples), samples.len(), write(&mut found));
+    assert_eq!(status, Status::Ok, "{}", last_error());
+    assert_same(&found, facade.embed_samples(&samples).unwrap());
+    let status = offshoot_extractor_embed_samples(ours, all(&samples), 0, write(&mut found));
+    assert_eq!(status, Status::Signal, "{}", last_error());
 }
 
 #[test]

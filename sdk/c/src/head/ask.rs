@@ -321,3 +321,40 @@ pub extern "C" fn offshoot_head_linear(
         })
     })
 }
+
+/// Tells the confidence from which a class may be said, so that samples of the class `background_id`
+/// are said to be of another one once in `windows`; NaN with too few of them. Allocates.
+#[unsafe(no_mangle)]
+pub extern "C" fn offshoot_head_wake_threshold(
+    head: HeadHandle,
+    background_id: u32,
+    windows: f32,
+    threshold: Out<f32>,
+) -> Status {
+    guard(|| {
+        let place = threshold.place("threshold")?;
+        HEADS.read(head.id, |head| {
+            let found = head.wake_threshold(class(head, background_id)?, windows)?;
+            place.put(found.unwrap_or(f32::NAN));
+            Ok(())
+        })
+    })
+}
+
+/// Tells the share of a class's samples that are said to be of it with this confidence, each held
+/// out; NaN for fewer than two.
+#[unsafe(no_mangle)]
+pub extern "C" fn offshoot_head_recall(
+    head: HeadHandle,
+    class_id: u32,
+    threshold: f32,
+    share: Out<f32>,
+) -> Status {
+    guard(|| {
+        let place = share.place("share")?;
+        HEADS.read(head.id, |head| {
+            place.put(head.recall(class(head, class_id)?, threshold)?.unwrap_or(f32::NAN));
+            Ok(())
+        })
+    })
+}

@@ -145,6 +145,12 @@ static void report(offshoot_head head) {
     HOLDS(count == one.right);
     OK(offshoot_head_report_sample(head, 0, &asked, &said, &share));
     HOLDS(asked == 1 && said < 2 && share >= 0.5f);
+    OK(offshoot_head_recall(head, 0, 0, &share));
+    HOLDS(share == (float)one.right / (float)one.asked);
+    GIVES(OFFSHOOT_STATUS_NO_SUCH_CLASS, offshoot_head_recall(head, 2, 0, &share));
+    GIVES(OFFSHOOT_STATUS_NULL_POINTER, offshoot_head_wake_threshold(head, 0, 100, NULL));
+    OK(offshoot_head_wake_threshold(head, 0, 100, &share));
+    HOLDS(isnan(share) || (share >= 0 && share <= 1));
     char advice[200];
     for (uint32_t i = 0; i < all.advice; ++i) {
         OK(offshoot_head_report_advice(head, i, advice, sizeof advice, NULL));

@@ -88,6 +88,8 @@ void ask(Extractor &extractor, Head &head) {
     HOLDS(head.linear().weights.size() == 20 && head.chosen().kind == OFFSHOOT_HEAD_KIND_RIDGE);
     HOLDS(head.report().asked == 16 && head.report(0).asked == 8);
     HOLDS(head.confusion(0, 0) == head.report(0).right);
+    HOLDS(head.recall(0, 0) * 8 == static_cast<float>(head.report(0).right));
+    HOLDS(!(head.wake_threshold(0, 100) > 1));
     HOLDS(head.advice().size() == head.report().advice);
     for (const auto &advice : head.advice()) HOLDS(advice.size() > 5 && advice.back() != 0);
     HOLDS(!extractor.activations(head, 1));
