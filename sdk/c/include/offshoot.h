@@ -615,7 +615,7 @@ typedef struct {
     uint32_t classes;
     // Number of lessons: frames that were taught.
     uint32_t lessons;
-    // 1 if the head is ready to find.
+    // 1 if nothing was learned since the last fit.
     uint32_t is_fitted;
     // 1 if cells are compared with an empty scene.
     uint32_t has_reference;
@@ -693,6 +693,8 @@ typedef struct {
     uint32_t size;
     // 1 if each place has a mean of its own.
     uint32_t is_fixed;
+    // 1 if nothing was learned since the last fit.
+    uint32_t is_fitted;
     // Number of good frames that were learned.
     uint32_t lessons;
     // Score from which a frame is unusual; NaN before three good frames were tested.

@@ -38,7 +38,7 @@ pub struct SpatialInfo {
     pub classes: u32,
     /// Number of lessons: frames that were taught.
     pub lessons: u32,
-    /// 1 if the head is ready to find.
+    /// 1 if nothing was learned since the last fit.
     pub is_fitted: u32,
     /// 1 if cells are compared with an empty scene.
     pub has_reference: u32,

@@ -166,6 +166,11 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> GoodHead<M> {
         self.lessons
     }
 
+    /// True if nothing was learned since the last fit.
+    pub fn is_fitted(&self) -> bool {
+        self.is_fitted
+    }
+
     /// True if each place has a mean of its own.
     pub fn is_fixed(&self) -> bool {
         self.is_fixed

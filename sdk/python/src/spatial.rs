@@ -5,7 +5,7 @@ pub(crate) mod good;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
-use offshoot::{Mark, SpatialError, SpatialLimits};
+use offshoot::{ErrorKind, Mark, SpatialError, SpatialLimits};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
@@ -120,11 +120,23 @@ fn name_of(head: &offshoot::SpatialHead, class: u8) -> String {
     head.class_name(class).unwrap_or_default().to_string()
 }
 
-/// Fits a head that can be, so that the next lesson is tested before it is learned.
-fn fit_if_possible(fitted: Result<(), SpatialError>) -> Outcome<()> {
+/// Passes over a head that has learned too little to be fitted.
+fn fit_if_possible(fitted: Outcome<()>) -> Outcome<()> {
     match fitted {
-        Ok(()) | Err(SpatialError::NothingLearned) => Ok(()),
-        Err(error) => Err(error.into()),
+        Err(Failure::Facade(error))
+            if matches!(error.kind(), ErrorKind::Spatial(SpatialError::NothingLearned)) =>
+        {
+            Ok(())
+        }
+        other => other,
+    }
+}
+
+/// Fits a head, unless nothing has changed since the last fit.
+fn fitted(head: &mut offshoot::SpatialHead) -> Outcome<()> {
+    match head.is_fitted() {
+        true => Ok(()),
+        false => Ok(head.fit()?),
     }
 }
 
@@ -216,7 +228,7 @@ impl SpatialHead {
     /// Raises ``HeadError`` before there are both objects and background.
     fn find(&self, py: Python<'_>, cells: &Cells) -> Outcome<Vec<Detection>> {
         self.with(py, |head| {
-            head.fit()?;
+            fitted(head)?;
             let found = head.find(&cells.borrowed()?)?.to_vec();
             let found = found.iter().map(|found| Detection {
                 name: name_of(head, found.class),
@@ -362,7 +374,7 @@ impl SpatialHead {
         ) -> Result<(), SpatialError>,
     ) -> Outcome<()> {
         self.with(py, |head| {
-            fit_if_possible(head.fit())?;
+            fit_if_possible(fitted(head))?;
             let marks = marks.iter().map(|mark| mark.of(head)).collect::<Outcome<Vec<_>>>()?;
             Ok(learn(head, &cells.borrowed()?, &marks)?)
         })

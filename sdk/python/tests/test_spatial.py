@@ -124,7 +124,7 @@ def test_odd_squares_are_unusual(eyes, folder):
     for at in PLACES:
         head.teach(square(eyes, *at))
     usual = head.look(square(eyes, 12, 14))
-    assert not usual and usual.threshold == head.threshold
+    assert not usual and usual.threshold == head.threshold and head.is_fitted
     assert usual.heat.shape == (16, 16) and usual.heat.max() == usual.score
     odd = head.look(square(eyes, 12, 14, (255, 0, 255)))
     assert odd and odd.unusual and odd.score > 4 * odd.threshold

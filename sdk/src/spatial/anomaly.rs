@@ -128,6 +128,12 @@ impl GoodHead {
         self.0.lessons()
     }
 
+    /// True if nothing was learned since the last fit.
+    #[must_use]
+    pub fn is_fitted(&self) -> bool {
+        self.0.is_fitted()
+    }
+
     /// True if each place has a mean of its own.
     #[must_use]
     pub fn is_fixed(&self) -> bool {

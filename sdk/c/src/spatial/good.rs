@@ -30,6 +30,8 @@ pub struct GoodInfo {
     pub size: u32,
     /// 1 if each place has a mean of its own.
     pub is_fixed: u32,
+    /// 1 if nothing was learned since the last fit.
+    pub is_fitted: u32,
     /// Number of good frames that were learned.
     pub lessons: u32,
     /// Score from which a frame is unusual; NaN before three good frames were tested.
@@ -175,6 +177,7 @@ pub extern "C" fn offshoot_good_head_get_info(head: GoodHandle, info: Out<GoodIn
             record.put(&GoodInfo {
                 size: 0,
                 is_fixed: head.is_fixed().into(),
+                is_fitted: head.is_fitted().into(),
                 lessons: head.lessons(),
                 threshold: head.threshold().unwrap_or(f32::NAN),
                 rows: rows as u32,

@@ -185,7 +185,7 @@ static void good(offshoot_extractor extractor, offshoot_extractor other, const c
     }
     OK(offshoot_good_head_test(head, &cells));
     OK(offshoot_good_head_get_info(head, &info));
-    HOLDS(info.lessons == 5 && info.is_fixed == 0 && info.rows == 16 && info.columns == 16);
+    HOLDS(info.lessons == 5 && info.is_fitted == 1 && info.is_fixed == 0 && info.rows == 16 && info.columns == 16);
     HOLDS(info.threshold > 0);
     OK(offshoot_good_head_look(head, &cells, &unusual, heat, 256));
     HOLDS(unusual.is_unusual == 0 && unusual.threshold == info.threshold);

@@ -77,6 +77,14 @@ impl Unusual {
     }
 }
 
+/// Fits a head, unless nothing has changed since the last fit.
+fn fitted(head: &mut offshoot::GoodHead) -> Outcome<()> {
+    match head.is_fitted() {
+        true => Ok(()),
+        false => Ok(head.fit()?),
+    }
+}
+
 #[pymethods]
 impl GoodHead {
     /// Makes an empty head.
@@ -115,7 +123,7 @@ impl GoodHead {
     /// Raises ``HeadError`` for cells of another package, or more images than a head can hold.
     fn teach(&self, py: Python<'_>, cells: &Cells) -> Outcome<()> {
         self.with(py, |head| {
-            fit_if_possible(head.fit())?;
+            fit_if_possible(fitted(head))?;
             Ok(head.teach(&cells.borrowed()?)?)
         })
     }
@@ -123,7 +131,7 @@ impl GoodHead {
     /// Asks the head about a good image without learning it; the threshold counts it.
     fn test(&self, py: Python<'_>, cells: &Cells) -> Outcome<()> {
         self.with(py, |head| {
-            head.fit()?;
+            fitted(head)?;
             Ok(head.test(&cells.borrowed()?)?)
         })
     }
@@ -144,7 +152,7 @@ impl GoodHead {
     /// Raises ``HeadError`` before two lessons.
     fn look(&self, py: Python<'_>, cells: &Cells) -> Outcome<Unusual> {
         self.with(py, |head| {
-            head.fit()?;
+            fitted(head)?;
             let layout = *head.layout();
             let found = head.look(&cells.borrowed()?)?;
             let [rows, columns] = layout.grid();
@@ -164,6 +172,12 @@ impl GoodHead {
     #[getter]
     fn lessons(&self, py: Python<'_>) -> u32 {
         self.with(py, |head| head.lessons())
+    }
+
+    /// True if nothing was learned since the last fit.
+    #[getter]
+    fn is_fitted(&self, py: Python<'_>) -> bool {
+        self.with(py, |head| head.is_fitted())
     }
 
     /// True if each place has a mean of its own.
