@@ -88,7 +88,10 @@ compiled() {
 door_c() { compiled c "${CC:-cc}" c11 "$1"; }
 door_cpp() { compiled cpp "${CXX:-c++}" c++17 "$1"; }
 
-door_node() { OFFSHOOT_NPM=$1 compare Node node sdk/wasm/tests/same_answers.mjs $package $lesson KIND; }
+door_node() {
+    OFFSHOOT_NPM=$1 compare Node node sdk/wasm/tests/same_answers.mjs $package $lesson KIND
+    OFFSHOOT_NPM=$1 compare_places Node node sdk/wasm/tests/same_places.mjs
+}
 
 door_service() {
     "$1" serve $package "$work/things.head" 127.0.0.1:0 >"$work/log" 2>&1 &

@@ -1,5 +1,7 @@
 //! Extractors: from a frame to its embedding.
 
+pub(crate) mod cells;
+pub(crate) mod signals;
 pub(crate) mod tuning;
 
 use offshoot::{Isa, Options};

@@ -12,9 +12,14 @@ mod extractor;
 mod head;
 mod object;
 mod pixels;
+mod spatial;
 mod types;
 
 pub use embedding::Embedding;
 pub use extractor::Extractor;
+pub use extractor::cells::Cells;
+pub use extractor::signals::Probe;
 pub use extractor::tuning::Maps;
 pub use head::Head;
+pub use spatial::SpatialHead;
+pub use spatial::good::GoodHead;

@@ -32,6 +32,23 @@ export interface Manifest {
 export interface Verification { ok: boolean; vectors: number; passed: number; digest: string; line: string }
 /** Contribution of each part of the frame to the log odds of a class, row by row. */
 export interface Activations { width: number; height: number; values: Float32Array }
+/** Input of a package that takes signals; places are steps of time, or pixels. */
+export interface Sensor { channels: number; places: number; step: number; rate: number; unit: number }
+/** A point on an object, or its box, as shares of the frame's width and height. */
+export type Mark =
+  | { class: number; x: number; y: number }
+  | { class: number; left: number; top: number; width: number; height: number };
+/** Object that was found: its middle, and its size if that is known. */
+export interface Detection {
+  class: number; name: string; score: number; x: number; y: number; width?: number; height?: number;
+}
+/** Outcome of lessons that were tested before they were learned. */
+export interface Expected { precision: number; recall: number; f1: number; objects: number }
+/** The most unusual cell, and the score of each, row by row; 1 is usual. */
+export interface Unusual {
+  unusual: boolean; score: number; threshold?: number; x: number; y: number;
+  rows: number; columns: number; heat: Float32Array;
+}
 export interface TuningOptions {
   /** Tunes all weights of the layer in place of its biases. */
   all?: boolean;

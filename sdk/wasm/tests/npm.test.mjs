@@ -302,17 +302,20 @@ test('the snippets of the README run', async () => {
   const width = 64;
   const height = 48;
   // What a page has from its canvas, and from `fetch`.
-  const names = { fetch: async (path) => new Response(file(`models/sprout/${path}`)), camera: rgba(width, height, pixels(1, 3 * width * height)), assert };
+  const files = { 'sprout.offshoot': 'models/sprout/sprout.offshoot', 'eyes.offshoot': 'sdk/tests/tiny-cells.offshoot', 'gestures.offshoot': 'sdk/tests/tiny-signals.offshoot' };
+  const table = { width: 32, height: 32, data: new Uint8Array(4 * 32 * 32).fill(40) };
+  for (let row = 8; row < 16; row += 1) table.data.fill(220, 4 * (32 * row + 8), 4 * (32 * row + 16));
+  const names = { fetch: async (path) => new Response(file(files[path])), camera: rgba(width, height, pixels(1, 3 * width * height)), table, assert };
   let body = '';
   for (const code of snippets) {
-    body += code.replace(/^import .* from 'offshoot';$/m, 'const { default: init, Extractor, Head, Embedding } = offshoot;');
+    body += code.replace(/^import .* from 'offshoot';$/m, 'const { default: init, Extractor, Head, Embedding, Probe, SpatialHead } = offshoot;');
   }
   await new AsyncFunction('offshoot', ...Object.keys(names), body)(offshoot, ...Object.values(names));
 });
 
 test('types name all that there is', () => {
   const types = readFileSync(resolve(folder, 'offshoot.d.ts')).toString();
-  for (const name of ['class Extractor', 'class Head', 'class Embedding', 'interface Pixels', 'embed(image: Pixels, format?: PixelFormat', 'report(): Report', 'probabilities(embedding: Embedding): Answer']) {
+  for (const name of ['class Extractor', 'class Head', 'class Embedding', 'class SpatialHead', 'class GoodHead', 'class Probe', 'embedSignal(samples: Int16Array | Float32Array): Embedding', 'find(cells: Cells): Detection[]', 'interface Pixels', 'embed(image: Pixels, format?: PixelFormat', 'report(): Report', 'probabilities(embedding: Embedding): Answer']) {
     assert.ok(types.includes(name), name);
   }
 });

@@ -4,21 +4,13 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { inflateSync } from 'node:zlib';
+import { bits, bytesOf, digest } from './bits.mjs';
 
 const { Extractor, Head } = await import(pathToFileURL(resolve(process.env.OFFSHOOT_NPM, 'node.js')));
 const [path, lesson, kind] = process.argv.slice(2);
 const extractor = new Extractor(readFileSync(path));
 const head = new Head(extractor, { kind, classes: 4, samples: 20 });
 const images = new Map();
-
-/** FNV-1a. */
-function digest(bytes) {
-  let hash = 0xcbf29ce484222325n;
-  for (const byte of bytes) hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * 0x100000001b3n);
-  return hash.toString(16).padStart(16, '0');
-}
-const bytesOf = (floats) => new Uint8Array(floats.buffer, floats.byteOffset, floats.byteLength);
-const bits = (value) => new Uint32Array(Float32Array.of(value).buffer)[0].toString(16).padStart(8, '0');
 
 /** Pixels of a PNG file of 8-bit RGB without interlacing: Node has no decoder, as browsers have. */
 function decode(file) {
