@@ -365,7 +365,8 @@ public:
         return info;
     }
 
-    /// Computes the embedding of a window into memory that is there: int8 packages allocate nothing.
+    /// Computes the embedding of a window into memory that is there: int8 packages allocate
+    /// nothing.
     void embed_signal(const Signal &signal, Embedding &out) {
         check(offshoot_extractor_embed_signal(handle(), signal.get(), out.get()));
     }
@@ -387,16 +388,15 @@ public:
     /// Computes the embedding of exactly one window of sound, mono, at the package's rate.
     Embedding embed_window(Span<const std::int16_t> samples) {
         Embedding out = embedding();
-        check(offshoot_extractor_embed_window(handle(), samples.data(), samples.size(),
-                                              out.get()));
+        check(offshoot_extractor_embed_window(handle(), samples.data(), samples.size(), out.get()));
         return out;
     }
 
     /// Computes the embedding of a clip of sound of any length, mono, at the package's rate.
     Embedding embed_samples(Span<const std::int16_t> samples) {
         Embedding out(dim_ * sizeof(float));
-        check(offshoot_extractor_embed_samples(handle(), samples.data(), samples.size(),
-                                               out.get()));
+        check(
+            offshoot_extractor_embed_samples(handle(), samples.data(), samples.size(), out.get()));
         return out;
     }
 
@@ -542,9 +542,8 @@ public:
     void save(const std::string &path) const { check(offshoot_head_save(handle(), path.c_str())); }
 
     std::vector<std::uint8_t> encode() const {
-        return detail::encoded(info().encoded_bytes, [&](auto... out) {
-            return offshoot_head_encode(handle(), out...);
-        });
+        return detail::encoded(info().encoded_bytes,
+                               [&](auto... out) { return offshoot_head_encode(handle(), out...); });
     }
 
     offshoot_head_info info() const {
@@ -683,8 +682,8 @@ public:
         return found;
     }
 
-    /// Confidence from which a class may be said, so that samples of a background class are said to be
-    /// of another one once in `windows`; NaN with too few of them.
+    /// Confidence from which a class may be said, so that samples of a background class are said to
+    /// be of another one once in `windows`; NaN with too few of them.
     float wake_threshold(std::uint32_t background_id, float windows) const {
         float threshold = 0;
         check(offshoot_head_wake_threshold(handle(), background_id, windows, &threshold));
@@ -860,9 +859,7 @@ public:
     std::string class_name(std::uint32_t class_id) const { return class_info(class_id).name; }
 
     /// Forgets a class; the numbers of those behind it move down by one.
-    void forget(std::uint32_t class_id) {
-        check(offshoot_spatial_head_forget(handle(), class_id));
-    }
+    void forget(std::uint32_t class_id) { check(offshoot_spatial_head_forget(handle(), class_id)); }
 
     /// Box of an object by its left and upper edge, as shares of the frame's sides.
     static offshoot_mark box(std::uint32_t class_id, float left, float top, float width,

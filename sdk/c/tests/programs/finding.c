@@ -1,5 +1,5 @@
-/* Signals, heads that find objects, and heads of good frames from C, in order and misused. Arguments:
-   package of cells, package for signals, other package, a folder. */
+/* Signals, heads that find objects, and heads of good frames from C, in order and misused.
+   Arguments: package of cells, package for signals, other package, a folder. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,8 +15,8 @@
 /* Values of the last frame. */
 static int8_t codes[CODES];
 
-/* Cells of a bright square of eight pixels on a dark floor, with its left upper corner at x, y; of the
-   floor alone if x is below 0. */
+/* Cells of a bright square of eight pixels on a dark floor, with its left upper corner at x, y; of
+   the floor alone if x is below 0. */
 static offshoot_embedding square(offshoot_extractor extractor, int x, int y) {
     static uint8_t pixels[3 * SIDE * SIDE];
     memset(pixels, 40, sizeof pixels);
@@ -38,7 +38,8 @@ static offshoot_mark box(uint32_t class_id, const int *at) {
     return mark;
 }
 
-static void teach(offshoot_extractor extractor, offshoot_extractor other, offshoot_spatial_head head) {
+static void teach(offshoot_extractor extractor, offshoot_extractor other,
+                  offshoot_spatial_head head) {
     uint32_t class_id = 9;
     OK(offshoot_spatial_head_add_class(head, "square", &class_id));
     HOLDS(class_id == 0);
@@ -185,7 +186,8 @@ static void good(offshoot_extractor extractor, offshoot_extractor other, const c
     }
     OK(offshoot_good_head_test(head, &cells));
     OK(offshoot_good_head_get_info(head, &info));
-    HOLDS(info.lessons == 5 && info.is_fitted == 1 && info.is_fixed == 0 && info.rows == 16 && info.columns == 16);
+    HOLDS(info.lessons == 5 && info.is_fitted == 1 && info.is_fixed == 0 && info.rows == 16 &&
+          info.columns == 16);
     HOLDS(info.threshold > 0);
     OK(offshoot_good_head_look(head, &cells, &unusual, heat, 256));
     HOLDS(unusual.is_unusual == 0 && unusual.threshold == info.threshold);
@@ -206,8 +208,7 @@ static void good(offshoot_extractor extractor, offshoot_extractor other, const c
           offshoot_good_head_look(loaded, &cells, &unusual, heat, 255));
     GIVES(OFFSHOOT_STATUS_NULL_POINTER, offshoot_good_head_look(loaded, &cells, NULL, NULL, 0));
     --cells.dim;
-    GIVES(OFFSHOOT_STATUS_WRONG_LENGTH,
-          offshoot_good_head_look(loaded, &cells, &unusual, NULL, 0));
+    GIVES(OFFSHOOT_STATUS_WRONG_LENGTH, offshoot_good_head_look(loaded, &cells, &unusual, NULL, 0));
     size_t length = 0;
     uint8_t *bytes = malloc(info.encoded_bytes);
     OK(offshoot_good_head_encode(head, bytes, info.encoded_bytes, &length));

@@ -24,8 +24,7 @@ Embedding square(Extractor &extractor, int x, int y) {
     for (int row = y; x >= 0 && row < y + 8; ++row) {
         std::fill_n(pixels.begin() + 3 * (side * row + x), 24, 220);
     }
-    return extractor.embed(
-        offshoot::Frame(OFFSHOOT_PIXEL_FORMAT_RGB8, side, side, pixels));
+    return extractor.embed(offshoot::Frame(OFFSHOOT_PIXEL_FORMAT_RGB8, side, side, pixels));
 }
 
 offshoot_mark box(std::uint32_t class_id, const int *at) {
