@@ -80,7 +80,7 @@ const ARROWS: [(&str, &[&str], &[&str]); 18] = [
 ];
 
 /// Crates from elsewhere that only some may name: how the name begins, and who may.
-const GUARDED: [(&str, &[&str]); 28] = [
+const GUARDED: [(&str, &[&str]); 29] = [
     ("ab_glyph", &["offshoot-cli"]),
     ("colorous", &["offshoot-cli"]),
     ("tract-core", &["offshoot-tract"]),
