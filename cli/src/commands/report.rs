@@ -63,15 +63,20 @@ pub(super) fn run(args: &ReportArgs) -> Result<(), CommandError> {
     for advice in report.advice() {
         println!("  {advice}");
     }
+    args.package.as_deref().map_or(Ok(()), |path| of_package(&head, path, far))
+}
+
+/// Prints what the package says of the samples, and of wake words.
+fn of_package(head: &Head, package: &Path, far: Option<f32>) -> Result<(), CommandError> {
     if let Some(far) = far {
         println!(
             "  {far:.2} of the samples lie farther from the calibration set than 94 % of its own; \
              `offshoot check` says what helps with foreign images"
         );
-    } else if args.package.is_some() {
+    } else {
         println!("  the package states no statistics of its calibration set: see `offshoot check`");
     }
-    args.package.as_deref().map_or(Ok(()), |path| wake(&head, path))
+    wake(head, package)
 }
 
 /// Prints the threshold of a head of wake words and what it hears at it; nothing for packages that

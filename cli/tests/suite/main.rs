@@ -51,4 +51,5 @@ mod teach;
 mod text;
 mod text_parts;
 mod tokenizers;
+mod wake;
 mod web;

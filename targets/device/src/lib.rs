@@ -69,8 +69,9 @@ pub use microphone::wave_file::WaveFile;
 pub use names::{NamesError, check_names};
 #[cfg(feature = "web")]
 pub use offshoot_http::{Address, BindError, SHORTEST_TOKEN, web_address};
+pub use pointing::Pointing;
 pub use pointing::cell_memory::CellMemory;
-pub use pointing::{Pointers, Pointing};
+pub use pointing::pointers::Pointers;
 pub use ports::{
     Action, Backlog, Buttons, Change, Dark, FrameSource, Key, Led, NoButtons, NoLed, Refused,
     Screen, ScreenError, SourceError,

@@ -7,6 +7,7 @@
 pub(crate) mod cell_memory;
 mod commands;
 mod lessons;
+pub(crate) mod pointers;
 mod view;
 
 use std::thread;
@@ -15,7 +16,6 @@ use std::time::{Duration, Instant};
 use cell_memory::CellMemory;
 use offshoot::{Detection, Error, Extractor, Mark, NOTHING, SpatialError, SpatialHead};
 use offshoot_core::head::check_name;
-pub use view::Pointers;
 
 use crate::camera::frame_buffer::CapturedFrame;
 use crate::ports::{Backlog, Change, FrameSource, Refused};

@@ -7,7 +7,7 @@ use offshoot::ClassError;
 
 use crate::camera::frame_buffer::CapturedFrame;
 use crate::camera::pixels::PixelError;
-use crate::pointing::Pointers;
+use crate::pointing::pointers::Pointers;
 use crate::session::details::Details;
 use crate::session::limits::MOST_CLASSES;
 

@@ -25,8 +25,8 @@ use std::time::Instant;
 use by_name::Done;
 use details::{Details, Times};
 use hearing::Hearing;
-use limits::{GOAL, MOST_CLASSES, PLACES, limits};
-use offshoot::{Answer, Error, Extractor, Head, HeadKind, NOTHING, WhenFull};
+use limits::{GOAL, MOST_CLASSES, PLACES, kind_for, limits};
+use offshoot::{Answer, Error, Extractor, Head, NOTHING, WhenFull};
 use offshoot_core::head::AskError;
 use offshoot_core::statistics::Watch;
 use offshoot_view::{Image, State};
@@ -180,7 +180,7 @@ impl Session {
         let tune = Tune::of(&mut extractor, memory.as_mut(), head.as_ref(), settings.tunes)?;
         let mut head = match head {
             Some(head) => head,
-            None => Head::new(HeadKind::Auto, &extractor, limits())?,
+            None => Head::new(kind_for(&extractor), &extractor, limits())?,
         };
         head.set_when_full(WhenFull::Herding);
         let named = places::complete_names(&mut settings.names, &head);

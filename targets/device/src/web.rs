@@ -24,7 +24,7 @@ use offshoot_http::{
 use offshoot_view::Screen as Snapshot;
 use shared::{Extra, Press, Shared};
 
-use crate::pointing::Pointers;
+use crate::pointing::pointers::Pointers;
 use crate::ports::{Action, Backlog, Buttons, Screen, ScreenError};
 use crate::session::details::Details;
 

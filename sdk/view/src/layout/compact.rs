@@ -62,17 +62,27 @@ where
     if let Some(image) = screen.image.filter(Image::is_on_small_panels) {
         return image.draw(pen.target, below(TOP));
     }
-    let fitting = ((height - TOP - hint) / ROW).max(0) as usize;
-    let highlighted = screen.highlighted();
-    let room = below(TOP);
-    let mut width = width;
+    rows(screen, pen, below(TOP))
+}
+
+/// Draws the classes, with bars, or with counts beside a frame of crosses; then the advice.
+fn rows<D>(screen: &Screen<'_>, pen: &mut Pen<'_, D>, room: Rectangle) -> Result<(), D::Error>
+where
+    D: DrawTarget,
+    D::Color: Ink,
+{
+    // Rows reach the edge of the panel.
+    let x = room.top_left.x - 1;
+    let mut width = room.size.width as i32 + 2;
+    let bottom = room.top_left.y + room.size.height as i32;
     if let Some(objects) = screen.objects {
         let seen = frame_of(screen.image, room);
         width = seen.top_left.x - x - GAP;
         pointing::draw_crosses(&objects, pen, seen)?;
     }
-    let mut row_top = y + TOP;
-    for (index, line) in screen.window(fitting) {
+    let highlighted = screen.highlighted();
+    let mut row_top = room.top_left.y;
+    for (index, line) in screen.window((room.size.height as i32 / ROW) as usize) {
         let leads = highlighted == Some(index);
         let place = area(x, row_top, width, ROW);
         match screen.objects {
@@ -81,7 +91,7 @@ where
         }
         row_top += ROW;
     }
-    let rest = area(x + 1, row_top, width - 2, y + height - hint - row_top);
+    let rest = area(x + 1, row_top, width - 2, bottom - row_top);
     pen.advice([SMALLER, SMALL], screen.advice, rest)
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use offshoot::{Extractor, Options};
 use offshoot_device::{
     ApiOptions, BACKGROUND, Bench, BuiltIn, Buttons, DeviceError, Ending, Machine, MqttOptions,
-    Pointing, SPEECH, Script, Settings, Tee, WebOptions, publish, serve, serve_api,
+    Pointing, SPEECH, Screen, Script, Settings, Tee, WebOptions, publish, serve, serve_api,
 };
 
 use super::{Outcome, Result};
@@ -28,7 +28,7 @@ pub(super) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<Outcome> {
     let ending = Ending::observe().map_err(BoardError::signals)?;
     // The screen comes first: it shows the errors of all later parts.
     let mut screen = args.screen.open(args.rotate)?;
-    let mut buttons: Box<dyn Buttons> = match script {
+    let buttons: Box<dyn Buttons> = match script {
         Some(script) => Box::new(script),
         None => show_error(args.buttons.open(args.takes_input()), &mut *screen)?,
     };
@@ -42,6 +42,37 @@ pub(super) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<Outcome> {
         let works = tested.iter().all(|one| one.works);
         return Ok(if works { Outcome::Done } else { Outcome::CheckFailed });
     }
+    let (buttons, mut screen) = serve_all(args, buttons, screen, out)?;
+    let options = Options::new().threads(args.threads);
+    let package = show_error(package(args), &mut *screen)?;
+    let extractor = show_error(Extractor::open_with(&package, &options), &mut *screen)?;
+    if extractor.cells_layout().is_some() {
+        let mut buttons = Tee(&ending, buttons);
+        let session = point(args, bench, extractor, &mut buttons, &mut *screen)?;
+        drop(screen);
+        ending.follow();
+        return report_objects(args, &session, out);
+    }
+    let remembered = show_error(bench.remember(&extractor, &mut notice), &mut *screen)?;
+    let session = bench.teach(extractor, remembered, &mut Tee(&ending, buttons), &mut *screen)?;
+    drop(screen);
+    ending.follow();
+    let head = session.head();
+    for (class, name) in head.classes() {
+        writeln!(out, "{:6} {name}", head.shown_of(class))?;
+    }
+    writeln!(out, "{} keeps them", args.memory.display())?;
+    Ok(Outcome::Done)
+}
+
+/// Adds the page, the service and the broker to buttons and screen.
+fn serve_all(
+    args: &RunArgs,
+    buttons: Box<dyn Buttons>,
+    screen: Box<dyn Screen>,
+    out: &mut dyn Write,
+) -> Result<(Box<dyn Buttons>, Box<dyn Screen>)> {
+    let (mut buttons, mut screen) = (buttons, screen);
     if let Some(address) = args.web {
         let options = WebOptions::new(address, args.is_simulated());
         let (page, visitors) =
@@ -65,37 +96,24 @@ pub(super) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<Outcome> {
         out.flush()?;
         screen = Box::new(Tee(screen, publisher));
     }
-    let options = Options::new().threads(args.threads);
-    let package = show_error(package(args), &mut *screen)?;
-    let extractor = show_error(Extractor::open_with(&package, &options), &mut *screen)?;
-    if extractor.cells_layout().is_some() {
-        let bench = show_error(without_services(args, bench), &mut *screen)?;
-        let remembered = show_error(bench.remember_cells(&extractor, &mut notice), &mut *screen)?;
-        let session =
-            bench.point(extractor, remembered, &mut Tee(&ending, buttons), &mut *screen)?;
-        drop(screen);
-        ending.follow();
-        return report_objects(args, &session, out);
-    }
-    let remembered = show_error(bench.remember(&extractor, &mut notice), &mut *screen)?;
-    let session = bench.teach(extractor, remembered, &mut Tee(&ending, buttons), &mut *screen)?;
-    drop(screen);
-    ending.follow();
-    let head = session.head();
-    for (class, name) in head.classes() {
-        writeln!(out, "{:6} {name}", head.shown_of(class))?;
-    }
-    writeln!(out, "{} keeps them", args.memory.display())?;
-    Ok(Outcome::Done)
+    Ok((buttons, screen))
 }
 
-/// Returns the device of a package with cells, or the error of options that know classes only.
-fn without_services(args: &RunArgs, bench: Bench) -> std::result::Result<Bench, DeviceError> {
-    if args.api.is_none() && args.mqtt.is_none() {
-        return Ok(bench);
+/// Runs a session of a package with cells.
+fn point(
+    args: &RunArgs,
+    bench: Bench,
+    extractor: Extractor,
+    buttons: &mut dyn Buttons,
+    screen: &mut dyn Screen,
+) -> Result<Pointing> {
+    if args.api.is_some() || args.mqtt.is_some() {
+        let next = "leave --api and --mqtt out, which know classes only; --web shows objects";
+        let takes = "pictures and points at objects";
+        return show_error(Err(DeviceError::OtherSense { takes, next }), screen);
     }
-    let next = "leave --api and --mqtt out, which know classes only; --web shows objects";
-    Err(DeviceError::OtherSense { takes: "pictures and points at objects", next })
+    let remembered = show_error(bench.remember_cells(&extractor, &mut notice), screen)?;
+    Ok(bench.point(extractor, remembered, buttons, screen)?)
 }
 
 /// Prints the objects that were taught.
@@ -177,10 +195,7 @@ fn notice(text: &str) {
 }
 
 /// Shows an error on the screen and returns it.
-fn show_error<T, E>(
-    result: std::result::Result<T, E>,
-    screen: &mut dyn offshoot_device::Screen,
-) -> Result<T>
+fn show_error<T, E>(result: std::result::Result<T, E>, screen: &mut dyn Screen) -> Result<T>
 where
     E: Into<BoardError>,
 {

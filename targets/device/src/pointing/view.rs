@@ -2,9 +2,10 @@
 
 use std::fmt::Write;
 
-use offshoot::{Detection, Mark, SpatialHead};
+use offshoot::{Detection, Mark};
 use offshoot_view::{ClassLine, Image, Objects, Pointed, State};
 
+use super::pointers::Pointers;
 use super::{AIM, MOST_FOUND, MOVED, Pointing, Shown};
 use crate::ports::{Screen, ScreenError};
 use crate::session::details::Times;
@@ -12,17 +13,6 @@ use crate::session::limits::{GOAL, MOST_CLASSES};
 
 /// Number of classes that are offered if none is named.
 const FEWEST: usize = 2;
-
-/// Details of a device that points, for screens with more room than a panel.
-#[derive(Debug)]
-pub struct Pointers<'a> {
-    pub(crate) head: &'a SpatialHead,
-    pub(crate) names: &'a [String],
-    pub(crate) times: Times,
-    pub(crate) has_lost: bool,
-    /// True while the frame is still.
-    pub(crate) is_still: bool,
-}
 
 impl Pointing {
     pub(super) fn draw(&mut self, screen: &mut dyn Screen) -> Result<(), ScreenError> {

@@ -1,6 +1,6 @@
 //! Two screens at once, or two sets of buttons.
 
-use crate::pointing::Pointers;
+use crate::pointing::pointers::Pointers;
 use crate::ports::{Action, Backlog, Buttons, Change, Key, Refused, Screen, ScreenError};
 use crate::session::details::Details;
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use offshoot::{Extractor, Head, HeadKind, SpatialHead};
+use offshoot::{Extractor, Head, SpatialHead};
 
 use super::microphone_part::MicrophonePart;
 use super::open_parts::PartError;
@@ -16,7 +16,7 @@ use crate::names::{NamesError, check_names};
 use crate::pointing::Pointing;
 use crate::pointing::cell_memory::CellMemory;
 use crate::ports::{Action, Buttons, Led, Screen, ScreenError, SourceError};
-use crate::session::limits::limits;
+use crate::session::limits::{kind_for, limits};
 use crate::session::persistence::Memory;
 use crate::session::record_file::MemoryError;
 use crate::session::run_loop::{Step, run, show_end};
@@ -292,7 +292,7 @@ impl Bench {
 /// Returns a head that was taught the background in a file and nothing else.
 fn background(path: &Path, extractor: &Extractor) -> Result<Head, DeviceError> {
     let taught = Head::load(path, extractor)?;
-    let mut head = Head::new(HeadKind::Auto, extractor, limits())?;
+    let mut head = Head::new(kind_for(extractor), extractor, limits())?;
     let merged = head.merge(&taught);
     merged.map_err(|source| DeviceError::Background { path: path.to_path_buf(), source })?;
     Ok(head)

@@ -4,7 +4,7 @@ use offshoot::NOTHING;
 use offshoot_view::{Pointed, Screen, State};
 use serde::Serialize;
 
-use crate::pointing::Pointers;
+use crate::pointing::pointers::Pointers;
 use crate::session::details::{Details, Times};
 use crate::session::limits::{GOAL, MOST_CLASSES};
 
