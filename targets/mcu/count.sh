@@ -33,6 +33,16 @@ row() {
         "$(grouped "$(value "$1.plan")")" "$(grouped "$(value "$1.arena")")" "$(grouped "$(value "$1.stack")")"
 }
 
+# compare ISA NAME COLUMN: notes a count that is above the one in the table.
+compare() {
+    local record
+    record=$(awk -F ' *[|] *' -v cpu="$cpu" -v isa="$1" -v column="$3" \
+        '$2 == cpu && $4 == isa { gsub(",", "", $column); print $column }' "$table")
+    if [[ $record ]] && (($(value "$1.$2") * 100 > 101 * record)); then
+        above+=" $cpu/$1 $2 ($record recorded)"
+    fi
+}
+
 rows=()
 above=
 for cpu in "${processors[@]}"; do
@@ -46,10 +56,9 @@ for cpu in "${processors[@]}"; do
     for isa in $(sed -n 's/^\(.*\)\.goldens\t.*/\1/p' <<<"$output"); do
         rows+=("$(row "$isa")")
         echo "${rows[-1]}"
-        record=$(awk -F ' *[|] *' -v cpu="$cpu" -v isa="$isa" '$2 == cpu && $4 == isa { gsub(",", "", $5); print $5 }' "$table")
-        if [[ -z $write && $record ]] && (($(value "$isa.network") * 100 > 101 * record)); then
-            above+=" $cpu/$isa ($record recorded)"
-        fi
+        [[ -z $write ]] || continue
+        compare "$isa" network 5
+        compare "$isa" input 7
     done
 done
 ((${#rows[@]})) || exit 3

@@ -190,7 +190,10 @@ impl Preprocess {
     ) -> Result<(), PreprocessError> {
         let channels = self.channels.count();
         check_length(256 * channels, table.len())?;
-        self.fill(frame, out, |channel, value| table[channel * 256 + usize::from(value)])
+        let (tables, _) = table.as_chunks::<256>();
+        // As many as a pixel has at most, so that no lookup needs a check.
+        let tables: [&[i8; 256]; 3] = core::array::from_fn(|channel| &tables[channel % channels]);
+        self.fill(frame, out, |channel, value| tables[channel][usize::from(value)])
     }
 
     /// Fills the input of a float network.
@@ -227,6 +230,13 @@ impl Preprocess {
         let (xs, ys) = self.axes(frame);
         resample(frame, &xs, &ys, |x, y, pixels| {
             let run = &mut out[(y * width + x) * channels..][..pixels.len() * channels];
+            if self.channels == Channels::Rgb {
+                // Without a choice in each pixel.
+                for (pixel, rgb) in run.as_chunks_mut().0.iter_mut().zip(pixels) {
+                    *pixel = [value(0, rgb[0]), value(1, rgb[1]), value(2, rgb[2])];
+                }
+                return;
+            }
             for (pixel, &rgb) in run.chunks_exact_mut(channels).zip(pixels) {
                 for (channel, (slot, byte)) in
                     pixel.iter_mut().zip(self.channels.pick(rgb)).enumerate()
@@ -240,8 +250,8 @@ impl Preprocess {
 
     /// Returns the visible part of the frame along both axes.
     fn axes(&self, frame: &Frame<'_>) -> (Axis, Axis) {
-        let w = u64::from(frame.width());
-        let h = u64::from(frame.height());
+        let w = frame.width();
+        let h = frame.height();
         let short = w.min(h);
         let x = Axis::new(w, self.visible(self.width, short), self.width);
         let y = Axis::new(h, self.visible(self.height, short), self.height);
@@ -250,10 +260,10 @@ impl Preprocess {
 
     /// Returns the pixels of a frame, `short` on its short side, that `out` pixels show; [`None`]
     /// if they show all.
-    fn visible(&self, out: u16, short: u64) -> Option<u64> {
+    fn visible(&self, out: u16, short: u32) -> Option<u32> {
         let Resize::Crop { short_side } = self.resize else { return None };
-        let scaled = u64::from(short_side);
-        Some(((u64::from(out) * short + scaled / 2) / scaled).max(1))
+        let scaled = u32::from(short_side);
+        Some(((u32::from(out) * short + scaled / 2) / scaled).max(1))
     }
 }
 

@@ -4,7 +4,8 @@
 //! row then have the same weight and are processed with SIMD. Nothing is rounded between the axes,
 //! so the order changes no bit.
 
-use core::ops::{AddAssign, Mul, Range};
+use core::iter;
+use core::ops::{AddAssign, Mul, Range, RangeInclusive};
 
 use crate::frame::{Frame, PixelFormat};
 
@@ -18,41 +19,53 @@ const WEIGHTS: usize = 4 * SPAN;
 /// Resampling of one axis: `seen` source pixels from `start` become `out` pixels.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Axis {
-    start: u64,
-    seen: u64,
-    out: u64,
+    start: u32,
+    seen: u32,
+    out: u32,
     /// Common divisor of `seen` and `out`; weights and their sums are divided by it, which changes
     /// no rounded mean.
-    unit: u64,
+    unit: u32,
 }
 
 impl Axis {
-    pub fn new(source: u64, seen: Option<u64>, out: u16) -> Self {
+    pub fn new(source: u32, seen: Option<u32>, out: u16) -> Self {
         let seen = seen.unwrap_or(source).min(source);
         let mut unit = seen;
-        let mut rest = u64::from(out);
+        let mut rest = u32::from(out);
         while rest > 0 {
             (unit, rest) = (rest, unit % rest);
         }
         Self { start: (source - seen) / 2, seen, out: out.into(), unit }
     }
 
-    /// Returns the source pixels under output pixel `o`.
-    fn taps(&self, o: u64) -> Taps {
-        // All distances in units of `unit / (2 * out)` source pixels, so that they are integers.
+    /// Returns the source pixels under output pixel `o` that have a weight.
+    fn taps(&self, o: u32) -> Taps {
+        // All distances in units of `unit / (2 * out)` source pixels, so that they are integers: below
+        // 2^32, because a side of the frame is below 2^14 and one of the output below 2^16.
         let out = self.out / self.unit;
         let seen = self.seen / self.unit;
-        let step = 2 * out;
         let reach = 2 * out.max(seen);
         let center = (2 * o + 1) * seen;
-        let first = center.saturating_sub(reach) / step;
-        let last = (center + reach).div_ceil(step).min(self.seen);
+        // Pixel `i` has a weight if `(2 * i + 1) * out` is less than `reach` from the center.
+        let first = (center.saturating_sub(reach) / out).div_ceil(2);
+        let last = ((center + reach).div_ceil(out) / 2).min(self.seen);
         Taps { start: self.start, first, last, out, center, reach }
+    }
+
+    /// Returns the source positions of taps, or `few` of which they are a part, if that is not 0.
+    fn padded(&self, taps: &Taps, few: usize) -> Range<usize> {
+        let range = taps.range();
+        if few == 0 {
+            return range;
+        }
+        let end = (self.start + self.seen) as usize;
+        let start = range.start.min(end - few);
+        start..start + few
     }
 
     /// Returns the max number of source pixels under an output pixel, and the largest sum of their
     /// weights.
-    fn most(&self) -> (usize, u64) {
+    fn most(&self) -> (usize, u32) {
         let all = (0..self.out).map(|o| self.taps(o));
         all.fold((0, 0), |(len, sum), taps| (taps.range().len().max(len), taps.total().max(sum)))
     }
@@ -61,12 +74,12 @@ impl Axis {
 /// Weights of one output pixel along one axis.
 #[derive(Debug, Clone, Copy)]
 struct Taps {
-    start: u64,
-    first: u64,
-    last: u64,
-    out: u64,
-    center: u64,
-    reach: u64,
+    start: u32,
+    first: u32,
+    last: u32,
+    out: u32,
+    center: u32,
+    reach: u32,
 }
 
 impl Taps {
@@ -83,8 +96,8 @@ impl Taps {
         })
     }
 
-    fn total(&self) -> u64 {
-        self.iter().map(|(_, w)| u64::from(w)).sum()
+    fn total(&self) -> u32 {
+        self.iter().map(|(_, w)| u32::from(w)).sum()
     }
 }
 
@@ -97,14 +110,17 @@ pub(crate) fn resample(
 ) {
     let (span, width) = xs.most();
     let (_, height) = ys.most();
-    if span > SPAN || !divides(width, height) || 255 * height > u32::MAX.into() {
+    if span > SPAN || !divides(width.into(), height.into()) || height > u32::MAX / 255 {
         return plain(frame, xs, ys, put);
     }
+    // Few weights of one row are as many for every column, so that their loops have a known length.
+    let is_small = u64::from(width) * u64::from(height) < SMALL;
+    let few = if is_small && span <= xs.seen as usize && FEW.contains(&span) { span } else { 0 };
     match (frame.format(), 255 * height > u16::MAX.into()) {
-        (PixelFormat::Gray8, false) => strips::<u16, 1>(frame, xs, ys, put),
-        (PixelFormat::Gray8, true) => strips::<u32, 1>(frame, xs, ys, put),
-        (_, false) => strips::<u16, 3>(frame, xs, ys, put),
-        (_, true) => strips::<u32, 3>(frame, xs, ys, put),
+        (PixelFormat::Gray8, false) => strips::<u16, 1>(frame, xs, ys, few, put),
+        (PixelFormat::Gray8, true) => strips::<u32, 1>(frame, xs, ys, few, put),
+        (_, false) => strips::<u16, 3>(frame, xs, ys, few, put),
+        (_, true) => strips::<u32, 3>(frame, xs, ys, few, put),
     }
 }
 
@@ -134,7 +150,7 @@ fn plain(frame: &Frame<'_>, xs: &Axis, ys: &Axis, mut put: impl FnMut(usize, usi
             }
             sum.iter_mut().zip(line).for_each(|(acc, v)| *acc += u64::from(wy) * v);
         }
-        let total = columns.total() * rows.total();
+        let total = u64::from(columns.total()) * u64::from(rows.total());
         put(x as usize, y as usize, &[sum.map(|s| ((s + total / 2) / total) as u8)]);
     }
 }
@@ -157,18 +173,22 @@ impl Inverse {
 /// product with the divisor is below 2^32.
 const SMALL: u64 = 4096;
 
+/// Numbers of weights that are few.
+const FEW: RangeInclusive<usize> = 2..=4;
+
 /// Returns the rounded mean of values with these weights, in 32 bits: microcontrollers have no more.
 #[inline]
-fn small_mean<'a, A: Copy + Into<u64> + 'a, const N: usize>(
-    sums: impl Iterator<Item = (&'a [A; N], &'a u16)>,
+fn small_mean<A: Copy + Into<u32>, const N: usize>(
+    values: &[[A; N]],
+    weights: &[u16],
     divisor: u32,
 ) -> [u8; N] {
     let inverse = u32::MAX / divisor + 1;
     let mut sum = [divisor / 2; N];
-    for (values, &weight) in sums {
+    for (values, &weight) in values.iter().zip(weights) {
         for (acc, &value) in sum.iter_mut().zip(values) {
-            let value: u64 = value.into();
-            *acc += u32::from(weight) * value as u32;
+            let value: u32 = value.into();
+            *acc += u32::from(weight) * value;
         }
     }
     sum.map(|s| ((u64::from(s) * u64::from(inverse)) >> 32) as u8)
@@ -181,7 +201,7 @@ struct Column {
     first: usize,
     /// Range of its weights among the strip's.
     weights: (usize, usize),
-    total: u64,
+    total: u32,
     inverse: Inverse,
 }
 
@@ -192,33 +212,37 @@ struct Strip {
     columns: [Column; COLUMNS],
     weights: [u16; WEIGHTS],
     len: usize,
+    /// Number of weights of every column; 0: columns have different numbers.
+    few: usize,
 }
 
 impl Strip {
-    /// Returns the widest strip from column `x` of the output on.
-    fn new(xs: &Axis, x: usize) -> Self {
-        let first = xs.taps(x as u64).range();
+    /// Returns the widest strip from column `x` of the output on; every column has `few` weights, if
+    /// that is not 0.
+    fn new(xs: &Axis, x: usize, few: usize) -> Self {
+        let first = xs.padded(&xs.taps(x as u32), few);
         let mut strip = Self {
             source: first,
             columns: [Column::default(); COLUMNS],
             weights: [0; WEIGHTS],
             len: 0,
+            few,
         };
         let mut used = 0;
-        for (column, x) in strip.columns.iter_mut().zip(x as u64..xs.out) {
+        for (column, x) in strip.columns.iter_mut().zip(x as u32..xs.out) {
             let taps = xs.taps(x);
-            let range = taps.range();
+            let range = xs.padded(&taps, few);
             let start = strip.source.start;
             let end = used + range.len();
             if range.end - start > SPAN || end > WEIGHTS {
                 break;
             }
-            strip.weights[used..end]
-                .iter_mut()
-                .zip(taps.iter())
-                .for_each(|(slot, (_, w))| *slot = w);
+            for (source, weight) in taps.iter() {
+                strip.weights[used + source - range.start] = weight;
+            }
             let total = taps.total();
-            let inverse = Inverse::new(total);
+            // A small divisor takes none.
+            let inverse = if few > 0 { Inverse(0) } else { Inverse::new(total.into()) };
             *column = Column { first: range.start - start, weights: (used, end), total, inverse };
             strip.source.end = range.end;
             strip.len += 1;
@@ -228,30 +252,53 @@ impl Strip {
     }
 
     /// Computes the means under each column of a row whose columns were summed.
-    fn means<A: Copy + Into<u64>, const N: usize>(
+    fn means<A: Copy + Into<u32>, const N: usize>(
         &self,
         sums: &[A],
-        total: u64,
-        inverse: Inverse,
+        total: u32,
         pixels: &mut [[u8; 3]],
     ) {
         let sums = sums.as_chunks::<N>().0;
+        match self.few {
+            2 => return self.means_of_few::<A, N, 2>(sums, total, pixels),
+            3 => return self.means_of_few::<A, N, 3>(sums, total, pixels),
+            4 => return self.means_of_few::<A, N, 4>(sums, total, pixels),
+            _ => {}
+        }
+        let inverse = Inverse::new(total.into());
         for (column, pixel) in self.columns[..self.len].iter().zip(pixels) {
             let weights = &self.weights[column.weights.0..column.weights.1];
-            let sums = sums[column.first..].iter().zip(weights);
-            let divisor = column.total * total;
+            let sums = &sums[column.first..];
+            let divisor = u64::from(column.total) * u64::from(total);
             let mean = if divisor < SMALL {
-                small_mean(sums, divisor as u32)
+                small_mean(sums, weights, divisor as u32)
             } else {
                 let mut sum = [divisor / 2; N];
-                for (values, &weight) in sums {
+                for (values, &weight) in sums.iter().zip(weights) {
                     for (acc, &value) in sum.iter_mut().zip(values) {
-                        *acc += u64::from(weight) * value.into();
+                        let value: u32 = value.into();
+                        *acc += u64::from(weight) * u64::from(value);
                     }
                 }
                 // Dividing by one axis after the other is dividing by both: floors nest.
                 sum.map(|s| inverse.divide(column.inverse.divide(s)) as u8)
             };
+            *pixel = core::array::from_fn(|c| mean[c % N]);
+        }
+    }
+
+    /// Computes the same where every column has `FEW` weights and divisors are small.
+    fn means_of_few<A: Copy + Into<u32>, const N: usize, const FEW: usize>(
+        &self,
+        sums: &[[A; N]],
+        total: u32,
+        pixels: &mut [[u8; 3]],
+    ) {
+        let weights = self.weights.as_chunks::<FEW>().0;
+        let columns = self.columns[..self.len].iter().zip(weights);
+        for ((column, weights), pixel) in columns.zip(pixels) {
+            let Some(values) = sums[column.first..].first_chunk::<FEW>() else { return };
+            let mean = small_mean(values, weights, column.total * total);
             *pixel = core::array::from_fn(|c| mean[c % N]);
         }
     }
@@ -262,25 +309,22 @@ fn strips<A, const N: usize>(
     frame: &Frame<'_>,
     xs: &Axis,
     ys: &Axis,
+    few: usize,
     mut put: impl FnMut(usize, usize, &[[u8; 3]]),
 ) where
-    A: Copy + Default + AddAssign + Mul<Output = A> + From<u8> + From<u16> + Into<u64>,
+    A: Copy + Default + AddAssign + Mul<Output = A> + From<u8> + From<u16> + Into<u32>,
 {
     let mut x = 0;
     let width = xs.out as usize;
     while x < width {
-        let strip = Strip::new(xs, x);
+        let strip = Strip::new(xs, x, few);
         let mut sums = [[A::default(); SPAN]; N];
         let sums = &mut sums.as_flattened_mut()[..N * strip.source.len()];
         let mut pixels = [[0; 3]; COLUMNS];
         for y in 0..ys.out {
             let taps = ys.taps(y);
-            sums.fill(A::default());
-            for (row, weight) in taps.iter().filter(|&(_, w)| w > 0) {
-                add_row(frame, row as u32, &strip.source, A::from(weight), sums);
-            }
-            let total = taps.total();
-            strip.means::<A, N>(sums, total, Inverse::new(total), &mut pixels);
+            add_rows(frame, &taps, &strip.source, sums);
+            strip.means::<A, N>(sums, taps.total(), &mut pixels);
             if frame.format() == PixelFormat::Bgr8 {
                 pixels.iter_mut().for_each(|pixel| pixel.reverse());
             }
@@ -290,25 +334,54 @@ fn strips<A, const N: usize>(
     }
 }
 
-/// Adds some columns of a row of the frame, weighted, in the order of its bytes.
-fn add_row<A>(frame: &Frame<'_>, row: u32, columns: &Range<usize>, weight: A, sums: &mut [A])
+/// Computes weighted sums of rows of the frame, of some columns, in the order of their bytes.
+fn add_rows<A>(frame: &Frame<'_>, rows: &Taps, columns: &Range<usize>, sums: &mut [A])
 where
-    A: Copy + AddAssign + Mul<Output = A> + From<u8>,
+    A: Copy + AddAssign + Mul<Output = A> + From<u8> + From<u16>,
 {
-    let mut wide = [[0; 3]; SPAN];
-    let values = match frame.format() {
-        format @ (PixelFormat::Rgb8 | PixelFormat::Bgr8 | PixelFormat::Gray8) => {
-            let bytes = format.bytes();
-            &frame.row(row)[columns.start * bytes..columns.end * bytes]
+    let mut weighted = rows.iter().map(|(row, weight)| (row as u32, A::from(weight)));
+    let Some((row, weight)) = weighted.next() else { return };
+    let Some(values) = bytes(frame, row, columns) else {
+        // Pixels of other formats are converted first.
+        let mut pixels = [[0; 3]; SPAN];
+        let pixels = &mut pixels[..columns.len()];
+        sums.fill(A::from(0u8));
+        for (row, weight) in iter::once((row, weight)).chain(weighted) {
+            frame.rgb_into(row, columns.start, pixels);
+            add(pixels.as_flattened(), weight, sums);
         }
-        PixelFormat::Rgb565 | PixelFormat::Yuyv | PixelFormat::Nv12 | PixelFormat::I420 => {
-            let wide = &mut wide[..columns.len()];
-            frame.rgb_into(row, columns.start, wide);
-            wide.as_flattened()
-        }
+        return;
     };
-    for (acc, &value) in sums.iter_mut().zip(values) {
-        *acc += weight * A::from(value);
+    let second = weighted.next().and_then(|(row, w)| Some((bytes(frame, row, columns)?, w)));
+    let Some((others, other)) = second else {
+        return sums.iter_mut().zip(values).for_each(|(sum, &v)| *sum = weight * A::from(v));
+    };
+    // Most outputs that are larger than the frame have no more rows than these.
+    for ((sum, &value), &next) in sums.iter_mut().zip(values).zip(others) {
+        *sum = weight * A::from(value);
+        *sum += other * A::from(next);
+    }
+    for (row, weight) in weighted {
+        add(bytes(frame, row, columns).unwrap_or_default(), weight, sums);
+    }
+}
+
+/// Adds weighted values to sums.
+fn add<A: Copy + AddAssign + Mul<Output = A> + From<u8>>(values: &[u8], weight: A, sums: &mut [A]) {
+    for (sum, &value) in sums.iter_mut().zip(values) {
+        *sum += weight * A::from(value);
+    }
+}
+
+/// Returns some columns of a row whose bytes are values of pixels.
+fn bytes<'a>(frame: &Frame<'a>, row: u32, columns: &Range<usize>) -> Option<&'a [u8]> {
+    let format = frame.format();
+    match format {
+        PixelFormat::Rgb8 | PixelFormat::Bgr8 | PixelFormat::Gray8 => {
+            let bytes = format.bytes();
+            Some(&frame.row(row)[columns.start * bytes..columns.end * bytes])
+        }
+        PixelFormat::Rgb565 | PixelFormat::Yuyv | PixelFormat::Nv12 | PixelFormat::I420 => None,
     }
 }
 
@@ -356,12 +429,12 @@ mod tests {
         let next = |state: &u32| Some(state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223));
         // Runs of black and white among the noise: sums at their min and max.
         let byte = |v: u32| [0, 255, (v >> 16) as u8, (v >> 16) as u8][(v >> 30) as usize];
-        core::iter::successors(Some(7u32), next).map(byte).take(len).collect()
+        iter::successors(Some(7u32), next).map(byte).take(len).collect()
     }
 
     fn both(frame: &Frame<'_>, out: [u16; 2], seen: [Option<u64>; 2]) {
         let [xs, ys] = [(frame.width(), 0), (frame.height(), 1)]
-            .map(|(side, axis)| Axis::new(side.into(), seen[axis], out[axis]));
+            .map(|(side, axis)| Axis::new(side, seen[axis].map(|seen| seen as u32), out[axis]));
         let want = reference(frame, out, seen);
         let width = usize::from(out[0]);
         for slow in [false, true] {
@@ -424,7 +497,7 @@ mod tests {
         let pixels = vec![255; 3 * 2400 * 1700];
         for (w, h, out) in [(2400, 1700, 31), (1281, 721, 224), (641, 479, 224), (640, 480, 96)] {
             let frame = Frame::rgb(w, h, &pixels).unwrap();
-            let [xs, ys] = [w, h].map(|side| Axis::new(side.into(), None, out));
+            let [xs, ys] = [w, h].map(|side| Axis::new(side, None, out));
             resample(&frame, &xs, &ys, |_, _, run| assert!(run.iter().all(|p| *p == [255; 3])));
         }
     }
@@ -450,7 +523,7 @@ mod tests {
                     // Weights add up to the divisor, and values are bytes.
                     let value = value.min(255 * divisor);
                     let values: [u32; 1] = [value];
-                    let [got] = small_mean(core::iter::once((&values, &1u16)), divisor);
+                    let [got] = small_mean(&[values], &[1], divisor);
                     assert_eq!(
                         u32::from(got),
                         (value + divisor / 2) / divisor,
@@ -466,7 +539,7 @@ mod tests {
         // A side that has no divisor in common with any output, so that nothing is divided out.
         for side in [limits::FRAME_SIDE, limits::FRAME_SIDE - 7] {
             for out in [1, 2, 3] {
-                let (_, total) = Axis::new(side.into(), None, out).most();
+                let (_, total) = Axis::new(side, None, out).most();
                 let total = u128::from(total);
                 assert!(total * total * 255 + total * total / 2 <= u128::from(u64::MAX), "{total}");
             }
