@@ -7,8 +7,8 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=boards.sh
 . "$(dirname "${BASH_SOURCE[0]}")/boards.sh"
 
-# Instructions of adding a sample and of the first answer of a full head.
-most_add=10000 most_first=10000000
+# Instructions of adding a sample and of the first answer of a full head; bytes of stack of its fit.
+most_add=10000 most_first=10000000 most_stack=10000
 
 # most NAME: the largest number among the lines KIND.NAME of the output.
 most() {
@@ -49,6 +49,7 @@ for cpu; do
         echo "error: $cpu: the device was not asked before and after its restart" >&2
         exit 1
     }
+    limit 'bytes of stack' "$(most stack)" $most_stack
     # Software computes floats on RISC-V, six to ten times as many instructions.
     [[ $cpu != riscv* ]] || continue
     limit 'instructions of adding a sample' "$(most add)" $most_add

@@ -305,6 +305,10 @@ impl Strip {
 }
 
 /// Filters values of `N` channels whose sums over the rows fit `A`.
+///
+/// Not inlined, nor are the users of tiles of samples: else their kilobytes would lie in the frame of
+/// a microcontroller's main function, below all that it calls later.
+#[inline(never)]
 fn strips<A, const N: usize>(
     frame: &Frame<'_>,
     xs: &Axis,

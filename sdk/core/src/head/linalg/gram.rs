@@ -32,6 +32,7 @@ pub(crate) fn gain(kept: &Kept<'_>, sample: usize) -> f64 {
 ///
 /// Tiles begin at multiples of [`SIDE`] in both directions, at any start of the new rows: so no
 /// tile that has a column right of the diagonal lies above it.
+#[inline(never)]
 pub(crate) fn extend(kept: &Kept<'_>, gram: &mut [f32], from: usize, to: usize) {
     let mut tile = Tile::new();
     for aligned in (from / SIDE * SIDE..to).step_by(SIDE) {

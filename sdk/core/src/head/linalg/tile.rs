@@ -14,8 +14,9 @@ use crate::head::storage::views::Kept;
 pub(crate) const SIDE: usize = 16;
 
 /// Number of dimensions that are multiplied before the next are widened: both sides stay in the L1
-/// cache, and a sum of that many products of at most 255 * 255 is below 2^24.
-const DEPTH: usize = 128;
+/// cache, and a sum of that many products of at most 255 * 255 is below 2^24. Fewer where there is no
+/// operating system, whose programs have kilobytes of stack: sums are exact either way.
+const DEPTH: usize = if cfg!(target_os = "none") { 32 } else { 128 };
 
 /// Number of rows and columns that are multiplied together, so that each value is loaded once for
 /// several products and all sums stay in registers.
@@ -29,7 +30,7 @@ type Row = [i16x8; DEPTH / LANES];
 /// Part of some samples; zeros where there are none.
 type Strip = [Row; SIDE];
 
-/// A tile of the matrix of products; 10 KiB.
+/// A tile of the matrix of products; 10 KiB, on microcontrollers 4 KiB.
 pub(crate) struct Tile {
     rows: Strip,
     columns: Strip,

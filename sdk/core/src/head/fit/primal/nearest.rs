@@ -35,6 +35,7 @@ pub(in crate::head) fn class_sums(kept: &Kept<'_>, scales: &[f32], work: &mut Wo
 }
 
 /// Finds every sample's nearest other samples and passes them to `found`, sample by sample.
+#[inline(never)]
 pub(in crate::head) fn neighbours(
     kept: &Kept<'_>,
     scales: &[f32],
