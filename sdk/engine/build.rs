@@ -28,10 +28,10 @@ fn has_dsp(target: &str) -> bool {
 /// True if the program is compiled for a processor that has the extension, an option of ARMv8-M.
 fn names_dsp_processor() -> bool {
     let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
-    let named = flags.split('\x1f').filter_map(|flag| {
+    let mut named = flags.split('\x1f').filter_map(|flag| {
         let option = flag.strip_prefix("-C").unwrap_or(flag).trim_start();
         option.strip_prefix("target-cpu=")
     });
     // Of several the compiler takes the last.
-    named.last().is_some_and(|processor| V8M_WITH_DSP.contains(&processor))
+    named.next_back().is_some_and(|processor| V8M_WITH_DSP.contains(&processor))
 }

@@ -1,5 +1,5 @@
-//! Power cuts on a simulated NOR flash: words are programmed once between two erasures, the word and
-//! the block in work when the power fails hold anything.
+//! Power cuts on a simulated NOR flash: words are programmed once between two erasures, the word
+//! and the block in work when the power fails hold anything.
 
 use embedded_storage::nor_flash::{
     ErrorType, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash, check_erase, check_read,

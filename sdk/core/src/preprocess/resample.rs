@@ -40,8 +40,8 @@ impl Axis {
 
     /// Returns the source pixels under output pixel `o` that have a weight.
     fn taps(&self, o: u32) -> Taps {
-        // All distances in units of `unit / (2 * out)` source pixels, so that they are integers: below
-        // 2^32, because a side of the frame is below 2^14 and one of the output below 2^16.
+        // All distances in units of `unit / (2 * out)` source pixels, so that they are integers:
+        // below 2^32, because a side of the frame is below 2^14 and one of the output below 2^16.
         let out = self.out / self.unit;
         let seen = self.seen / self.unit;
         let reach = 2 * out.max(seen);

@@ -71,8 +71,8 @@ impl<F: NorFlash> NorMedium<F> {
     /// A flash whose words are longer than 256 bytes does not compile.
     ///
     /// # Errors
-    /// The area does not begin with a block or ends outside the flash, two slots do not fit, or blocks
-    /// have a size that is not supported.
+    /// The area does not begin with a block or ends outside the flash, two slots do not fit, or
+    /// blocks have a size that is not supported.
     pub fn new(flash: F, area: Range<u32>) -> Result<Self, GeometryError> {
         const {
             assert!(F::WRITE_SIZE > 0 && F::READ_SIZE > 0, "words of 0 bytes");
