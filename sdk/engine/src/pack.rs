@@ -41,6 +41,9 @@ pub(crate) struct Layout {
     /// True if mantissas are stored doubled, modulo 2^32: the upper half of a product with them is a
     /// multiplication by the mantissa in Q31.
     pub doubled: bool,
+    /// True if mantissas are not of the layer, but 1 in panels of which two products of adjacent
+    /// weights with unsigned activations always fit 16 bits, else 0.
+    pub pairs: bool,
 }
 
 /// Constants of one convolution, or of one of its groups.
@@ -67,6 +70,7 @@ impl Layout {
         filled: 1,
         woven: false,
         doubled: false,
+        pairs: false,
     };
 
     /// Returns the bytes of a weight or of a gathered activation.
@@ -114,11 +118,15 @@ impl Layout {
         {
             let (head, weights) = bytes.split_at_mut(8 * lanes);
             let mut sums = [0i32; MAX_LANES];
+            let mut fit = self.pairs;
             for (block, cells) in weights.chunks_mut(lanes * PLACES * self.width()).enumerate() {
                 for (lane, (&channel, sum)) in self.lanes.iter().zip(&mut sums[..lanes]).enumerate()
                 {
                     let channel = panel * lanes + usize::from(channel);
-                    *sum += self.lane(constants, channel, block * PLACES, lane, cells);
+                    let row = Row::read(constants, channel, block * PLACES);
+                    *sum += row.sum();
+                    fit &= row.pairs_fit();
+                    self.scatter(&row, lane, cells);
                 }
             }
             if self.woven {
@@ -127,40 +135,26 @@ impl Layout {
             for (lane, (&channel, sum)) in self.lanes.iter().zip(sums).enumerate() {
                 let less = sum.wrapping_mul(constants.zero + self.excess);
                 let (bias, mantissa) = constants.head(panel * lanes + usize::from(channel), less);
-                let mantissa = mantissa.wrapping_shl(self.doubled.into()) | i32::from(apart);
+                let mantissa = mantissa.wrapping_shl(self.doubled.into()) | i32::from(apart | fit);
                 put(&mut head[4 * lane..], bias);
                 put(&mut head[4 * (lanes + lane)..], mantissa);
             }
         }
     }
 
-    /// Writes weights of one channel, from place `start` on, into their lane of some cells, and
-    /// returns their sum.
-    fn lane(
-        &self,
-        constants: &Constants<'_, impl Fn(usize, usize, &mut [i8])>,
-        channel: usize,
-        start: usize,
-        lane: usize,
-        cells: &mut [i8],
-    ) -> i32 {
+    /// Writes weights of one channel into their lane of some cells.
+    fn scatter(&self, row: &Row, lane: usize, cells: &mut [i8]) {
         let lanes = self.lanes.len();
         let width = self.width();
-        let mut row = [0; PLACES];
+        let len = cells.len() / (lanes * width);
         let mut wide = [0; 2 * PLACES];
-        let row = &mut row[..cells.len() / (lanes * width)];
-        if channel < constants.channels {
-            let inside = (constants.fan_in - start).min(row.len());
-            (constants.weight)(constants.first + channel, start, &mut row[..inside]);
-        }
-        let sum = row.iter().map(|&w| i32::from(w)).sum();
         let row = if self.wide {
-            for (pair, &weight) in wide.as_chunks_mut().0.iter_mut().zip(&*row) {
+            for (pair, &weight) in wide.as_chunks_mut().0.iter_mut().zip(&row.0[..len]) {
                 *pair = i16::from(weight).to_le_bytes().map(|byte| byte as i8);
             }
-            &wide[..2 * row.len()]
+            &wide[..2 * len]
         } else {
-            &row[..]
+            &row.0[..len]
         };
         match self.group * width {
             1 => scatter::<1>(row, cells, lane, lanes),
@@ -170,7 +164,38 @@ impl Layout {
             16 => scatter::<16>(row, cells, lane, lanes),
             bytes => unreachable!("no kernel reads groups of {bytes} bytes"),
         }
-        sum
+    }
+}
+
+/// Some weights of one channel, zeros behind the last.
+struct Row([i8; PLACES]);
+
+impl Row {
+    /// Reads weights from place `start` on.
+    fn read(
+        constants: &Constants<'_, impl Fn(usize, usize, &mut [i8])>,
+        channel: usize,
+        start: usize,
+    ) -> Self {
+        let mut row = [0; PLACES];
+        if channel < constants.channels {
+            let inside = (constants.fan_in - start).min(PLACES);
+            (constants.weight)(constants.first + channel, start, &mut row[..inside]);
+        }
+        Self(row)
+    }
+
+    fn sum(&self) -> i32 {
+        self.0.iter().map(|&w| i32::from(w)).sum()
+    }
+
+    /// True if no two products of adjacent weights and activations of 0 to 255 exceed 16 bits.
+    fn pairs_fit(&self) -> bool {
+        self.0.as_chunks::<2>().0.iter().all(|pair| {
+            let [a, b] = pair.map(i32::from);
+            (-128..=128).contains(&(a.max(0) + b.max(0)))
+                && (-128..=128).contains(&(a.min(0) + b.min(0)))
+        })
     }
 }
 

@@ -46,6 +46,8 @@ const fn unpacked() -> [u8; 64] {
 
 const HALVES_OF_WORDS: Layout =
     Layout { lanes: &HALVES, group: 2, wide: true, filled: 4, ..Layout::PLAIN };
+/// Pairs of products of unsigned activations in 16 bits where they fit, widened by the kernel where not.
+const PAIRS_IN_WORDS: Layout = Layout { pairs: true, ..SIXTEEN_OF_FOURS };
 const FOUR: Layout = Layout { lanes: &in_order::<4>(), group: 16, ..Layout::PLAIN };
 const SIXTEEN_TAPS: Layout = Layout { lanes: &in_order::<16>(), ..Layout::PLAIN };
 
@@ -53,19 +55,22 @@ pub(crate) const AVX2: Target = Target {
     name: "avx2",
     rows: HALVES_OF_WORDS,
     taps: HALVES_OF_WORDS,
-    sums: Some(HALVES_OF_WORDS),
+    sums: Some(PAIRS_IN_WORDS),
 };
+const HALVES_OF_FOURS: Layout = Layout { lanes: &HALVES, group: 4, excess: 128, ..Layout::PLAIN };
 pub(crate) const AVX_VNNI: Target = Target {
     name: "avx-vnni",
-    rows: Layout { lanes: &HALVES, group: 4, excess: 128, ..Layout::PLAIN },
+    rows: HALVES_OF_FOURS,
     taps: HALVES_OF_WORDS,
-    sums: Some(HALVES_OF_WORDS),
+    sums: Some(HALVES_OF_FOURS),
 };
+const SIXTEEN_OF_FOURS: Layout =
+    Layout { lanes: &in_order::<16>(), group: 4, excess: 128, ..Layout::PLAIN };
 pub(crate) const AVX512_VNNI: Target = Target {
     name: "avx512-vnni",
-    rows: Layout { lanes: &in_order::<16>(), group: 4, excess: 128, ..Layout::PLAIN },
+    rows: SIXTEEN_OF_FOURS,
     taps: Layout { lanes: &unpacked(), group: 4, excess: 128, filled: 4, ..Layout::PLAIN },
-    sums: Some(HALVES_OF_WORDS),
+    sums: Some(SIXTEEN_OF_FOURS),
 };
 pub(crate) const ARMV7: Target =
     Target { name: "armv7-neon", rows: FOUR, taps: SIXTEEN_TAPS, sums: None };
@@ -116,7 +121,7 @@ impl Target {
     /// weights that were packed in an order with another hash.
     pub fn order(&self) -> u32 {
         [self.rows, self.taps].iter().fold(0x811c_9dc5, |hash, layout| {
-            let Layout { lanes, group, wide, excess, filled, woven, doubled } = *layout;
+            let Layout { lanes, group, wide, excess, filled, woven, doubled, pairs: _ } = *layout;
             let rest = [lanes.len() as u8, group as u8, wide.into(), excess as u8, filled as u8];
             // Orders without these two keep the hash that they had before there were any.
             let mixed = [woven, doubled].map(u8::from);

@@ -48,16 +48,28 @@ pub fn exp(x: f32) -> f32 {
 
 /// Returns the Gauss error function with an error of at most 5e-7.
 ///
-/// Abramowitz and Stegun 1964, 7.1.26.
+/// A quotient of polynomials, that of Eigen's `erf` of floats (Guennebaud et al.).
 #[inline(always)]
 #[must_use]
 pub fn erf(x: f32) -> f32 {
-    const POLYNOMIAL: [f32; 5] = [1.061_405_4, -1.453_152, 1.421_413_7, -0.284_496_74, 0.254_829_6];
-    let size = x.abs();
-    let t = 1.0 / (1.0 + 0.327_591_1 * size);
-    let sum = POLYNOMIAL.iter().fold(0.0, |sum, c| sum * t + c);
-    let value = 1.0 - sum * t * exp(-(size * size));
-    if x < 0.0 { -value } else { value }
+    const ABOVE: [f32; 7] = [
+        -2.726_142_3e-10,
+        2.770_681_4e-8,
+        -2.101_024e-6,
+        -5.692_506_4e-5,
+        -7.349_906_3e-4,
+        -2.954_6e-3,
+        -1.609_603_3e-2,
+    ];
+    const BELOW: [f32; 5] =
+        [-1.456_607_2e-5, -2.133_740_6e-4, -1.682_827e-3, -7.373_329_2e-3, -1.426_473_9e-2];
+    // There the quotient is one, to the last bit.
+    const ONE: f32 = 3.8125;
+    let inside = smaller(ONE, larger(-ONE, x));
+    let square = inside * inside;
+    let above = ABOVE.iter().fold(0.0, |sum, c| sum * square + c);
+    let below = BELOW.iter().fold(0.0, |sum, c| sum * square + c);
+    smaller(1.0, larger(-1.0, inside * above / below))
 }
 
 /// Returns `x / 2 * (1 + erf(x / sqrt(2)))`.
@@ -106,15 +118,22 @@ pub const LANES: usize = 16;
 /// Adds up partial sums, the second half to the first, until one is left.
 #[inline(always)]
 #[must_use]
-pub fn total(mut sums: [f32; LANES]) -> f32 {
+pub fn total(sums: [f32; LANES]) -> f32 {
+    joined(sums, |a, b| a + b)
+}
+
+/// Joins lanes, the second half with the first, until one is left.
+#[inline(always)]
+#[must_use]
+pub fn joined(mut lanes: [f32; LANES], join: impl Fn(f32, f32) -> f32) -> f32 {
     let mut left = LANES;
     while left > 1 {
         left /= 2;
         for i in 0..left {
-            sums[i] += sums[i + left];
+            lanes[i] = join(lanes[i], lanes[i + left]);
         }
     }
-    sums[0]
+    lanes[0]
 }
 
 /// Quantization of the values of one pixel by their own range.
@@ -180,10 +199,12 @@ mod tests {
             (gelu, gelu_of),
         ];
         for (at, (got, wanted)) in cases.into_iter().enumerate() {
+            // GELU multiplies the error of `erf` by half of x.
+            let most = if at == 4 { 1.5e-6 } else { 5e-7 };
             for x in values() {
                 let wanted = wanted(x.into());
                 let error = (f64::from(got(x)) - wanted).abs();
-                assert!(error < 5e-7 * wanted.abs().max(1.0), "{at} {x}: {} {wanted}", got(x));
+                assert!(error < most * wanted.abs().max(1.0), "{at} {x}: {} {wanted}", got(x));
             }
         }
         assert_eq!([-1e30, 1e30, 0.0].map(exp), [0.0, f32::INFINITY, 1.0]);
@@ -200,11 +221,11 @@ mod tests {
             values().into_iter().step_by(step).fold(0, sum)
         };
         let functions = [exp, erf, tanh, sigmoid, gelu];
-        let few = [1_556_877_818, 3_015_964_091, 2_996_893_208, 495_841_754, 2_329_216_265];
+        let few = [1_556_877_818, 4_086_592_952, 2_996_893_208, 495_841_754, 2_871_102_825];
         assert_eq!(functions.map(|f| digest(f, 1000)), few);
         if !cfg!(miri) {
             let wanted =
-                [1_779_133_961, 2_705_226_990, 3_644_377_913, 3_326_186_297, 4_200_176_000];
+                [1_779_133_961, 1_180_346_953, 3_644_377_913, 3_326_186_297, 2_978_207_766];
             assert_eq!(functions.map(|f| digest(f, 1)), wanted);
         }
     }

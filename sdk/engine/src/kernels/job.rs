@@ -38,7 +38,7 @@ pub(crate) struct Rows {
     pub out: *mut i8,
     /// Bytes from pixel to pixel.
     pub out_stride: usize,
-    /// Memory of the kernel: [`Kernel::spare_bytes`] of a row.
+    /// Memory of the kernel: [`Kernel::spare_bytes`] of a row, [`Kernel::SUMS_SPARE`] for sums.
     pub spare: *mut i8,
     pub tail: Tail,
 }
@@ -100,6 +100,9 @@ pub(crate) struct Sum {
     pub clamp: Clamp,
 }
 
+/// Most pixels of [`Kernel::sums`]: all weights are read once for so many.
+pub(crate) const MOST_ROWS: usize = 64;
+
 /// Portable code that can be compiled for an instruction set: a method, unlike a closure, can be
 /// marked `#[inline(always)]`, and is then compiled with the target features of its caller.
 pub(crate) trait Code {
@@ -143,11 +146,14 @@ pub(crate) trait Kernel: Copy {
     /// is written by nothing else.
     unsafe fn rows(self, job: &Rows);
 
-    /// Multiplies gathered rows by panels of the target's layout for sums, if it has one, and writes
-    /// accumulators, four bytes each, in place of codes.
+    /// Bytes that [`Kernel::sums`] needs beside at most [`MOST_ROWS`] rows.
+    const SUMS_SPARE: usize = 0;
+
+    /// Multiplies rows of int8 values by panels of the target's layout for sums, if it has one, and
+    /// writes accumulators, four bytes each, in place of codes.
     ///
     /// # Safety
-    /// Same contract as [`Kernel::rows`].
+    /// Same contract as [`Kernel::rows`]; at most [`MOST_ROWS`] pixels.
     unsafe fn sums(self, _: &Rows) {
         unreachable!("no such kernel");
     }

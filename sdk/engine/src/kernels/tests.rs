@@ -10,7 +10,7 @@ use guarded::Guarded;
 use offshoot_core::graph::Clamp;
 use offshoot_core::quant;
 
-use super::job::{Kernel, Pieces, Rows, Sum, Tail, Taps};
+use super::job::{Kernel, MOST_ROWS, Pieces, Rows, Sum, Tail, Taps};
 use crate::dispatch::by_isa;
 use crate::isa::{Isa, Kind};
 use crate::pack::{Constants, Layout};
@@ -83,11 +83,16 @@ impl Layer {
         layout.pack(&constants, packed);
     }
 
-    /// Computes the expected value of a channel from activations with zero point 0.
-    fn want(&self, channel: usize, codes: impl Iterator<Item = i8>) -> i8 {
+    /// Computes the sum of a channel's products.
+    fn sum(&self, channel: usize, codes: impl Iterator<Item = i8>) -> i32 {
         let fan_in = self.weights.len() / self.bias.len();
         let row = self.weights[channel * fan_in..][..fan_in].iter();
-        let acc: i32 = row.zip(codes).map(|(&w, code)| i32::from(w) * i32::from(code)).sum();
+        row.zip(codes).map(|(&w, code)| i32::from(w) * i32::from(code)).sum()
+    }
+
+    /// Computes the expected value of a channel from activations with zero point 0.
+    fn want(&self, channel: usize, codes: impl Iterator<Item = i8>) -> i8 {
+        let acc = self.sum(channel, codes);
         let multiplier =
             offshoot_core::Multiplier { mantissa: self.mantissas[channel], shift: self.tail.shift };
         let Tail { zero, clamp, .. } = self.tail;
@@ -155,6 +160,76 @@ fn brinks<K: Kernel>(kernel: K, random: &mut Random, fan_in: usize) {
         let codes: Vec<Vec<i8>> =
             [-128, 127, -127, 126, 0, -128, 127, 1].map(|code| vec![code; fan_in]).into();
         check_rows(kernel, random, &layer, &codes);
+    }
+}
+
+/// Tests accumulators, of weights of which no two, some or any two give products beyond 16 bits.
+fn accumulators<K: Kernel>(
+    kernel: K,
+    random: &mut Random,
+    pixels: usize,
+    channels: usize,
+    fan_in: usize,
+) {
+    let Some(layout) = K::TARGET.sums else { return };
+    for largest in [64, 127, -128] {
+        let mut layer = Layer::random(random, &layout, channels, fan_in);
+        layer.bias.fill(0);
+        layer.mantissas.fill(0);
+        layer.weights.iter_mut().for_each(|w| *w = (*w).clamp(-64, 64));
+        let odd = random.below(channels * fan_in);
+        layer.weights[odd..].iter_mut().take(2).for_each(|w| *w = largest);
+        layer.repack(&layout);
+        let mut codes: Vec<Vec<i8>> = (0..pixels).map(|_| random.codes(fan_in)).collect();
+        codes[0].fill([127, -128][random.below(2)]);
+        check_accumulators(kernel, random, &layout, &layer, &codes);
+    }
+}
+
+fn check_accumulators<K: Kernel>(
+    kernel: K,
+    random: &mut Random,
+    layout: &Layout,
+    layer: &Layer,
+    codes: &[Vec<i8>],
+) {
+    let pixels = codes.len();
+    let channels = layer.bias.len();
+    let fan_in = codes[0].len();
+    let stride = layout.row_bytes(fan_in);
+    let mut cells = Guarded::new(pixels * stride);
+    // What lies behind the last place has no weight.
+    cells.fill(99);
+    for (row, codes) in cells.chunks_exact_mut(stride).zip(codes) {
+        row[..fan_in].copy_from_slice(codes);
+    }
+    let out_stride = 4 * (channels + random.below(5));
+    let mut out = Guarded::new((pixels - 1) * out_stride + 4 * channels);
+    let mut spare = Guarded::new(K::SUMS_SPARE);
+    let job = Rows {
+        cells: cells.as_ptr(),
+        stride,
+        depth: stride,
+        pixels,
+        groups: fan_in.div_ceil(layout.group),
+        panels: layer.packed.as_ptr(),
+        channels,
+        out: out.as_mut_ptr(),
+        out_stride,
+        spare: spare.as_mut_ptr(),
+        tail: layer.tail,
+    };
+    // SAFETY: all of it was made to measure.
+    unsafe { kernel.sums(&job) };
+    for (p, codes) in codes.iter().enumerate() {
+        for c in 0..channels {
+            let want = layer.sum(c, codes.iter().copied());
+            let got: [i8; 4] = *out[p * out_stride + 4 * c..].first_chunk().unwrap();
+            let got = i32::from_le_bytes(got.map(|byte| byte as u8));
+            assert_eq!(got, want, "{pixels} x {channels} x {fan_in}: {p} {c}");
+        }
+        let gap = out[p * out_stride..].iter().take(out_stride).skip(4 * channels);
+        assert!(gap.copied().all(|code| code == 0), "{pixels} x {channels} x {fan_in}: gap {p}");
     }
 }
 
@@ -267,10 +342,13 @@ fn all<K: Kernel>(kernel: K) {
         rows(kernel, &mut random, pixels, size, fan_in);
         rows(kernel, &mut random, 1 + size % 27, channels, size);
         brinks(kernel, &mut random, size);
+        accumulators(kernel, &mut random, 1 + size % 27, channels, size);
+        accumulators(kernel, &mut random, pixels, size, 400 + 7 * fan_in);
         for (side, stride) in [(1, 1), (2, 1), (3, 1), (3, 2), (3, 3), (5, 1), (5, 2), (7, 1)] {
             taps(kernel, &mut random, size, side, stride);
         }
     }
+    accumulators(kernel, &mut random, MOST_ROWS, 37, 1100);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 pub(crate) mod avx2;
 mod avx2_common;
 mod avx2_depthwise;
+mod avx2_sums;
 pub(crate) mod avx512_common;
 mod avx512_depthwise;
 pub(crate) mod avx512_vnni;

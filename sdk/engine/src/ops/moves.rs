@@ -69,7 +69,11 @@ pub(super) fn flatten<T: Copy>(a: &Value, x: &[T], y: &mut [T]) {
 
 /// Permutes four axes.
 pub(super) fn permute<T: Copy>(permutation: &Permutation, x: &[T], y: &mut [T]) {
-    let [(n0, s0), (n1, s1), (n2, s2), (n3, s3)] = permutation.axes();
+    let mut axes = permutation.axes();
+    // Rows of one value would take longer than the values.
+    let ones = axes.iter().rev().take(3).take_while(|(n, _)| *n == 1).count();
+    axes.rotate_right(ones);
+    let [(n0, s0), (n1, s1), (n2, s2), (n3, s3)] = axes;
     let mut rows = y.chunks_exact_mut(n3);
     for (i, j) in (0..n0).flat_map(|i| (0..n1).map(move |j| (i, j))) {
         for (k, row) in (0..n2).zip(&mut rows) {

@@ -75,8 +75,8 @@ pub(super) fn codes(step: &Step, weights: &[u8], range: Range<usize>, codes: &mu
     match step.op {
         StepOp::Ordered(FloatOp::Unary(unary)) => each::unary(codes, unary, operands, range),
         StepOp::Ordered(FloatOp::Binary(op)) => each::binary(codes, op, operands, range),
-        StepOp::Ordered(FloatOp::Constant { op, values }) => {
-            each::constant(codes, op, values.of(weights), operands, range);
+        StepOp::Ordered(FloatOp::Constant { op, values: constants }) => {
+            each::constant(codes, op, values(constants.codes(weights)), operands, range);
         }
         _ => {}
     }
@@ -102,8 +102,9 @@ pub(super) fn groups(
         StepOp::Ordered(FloatOp::Softmax) => {
             let channels = a.shape.c();
             let x = &values(x)[range.start / 4..range.end / 4];
-            let pixels = values_mut(y).chunks_exact_mut(channels).zip(x.chunks_exact(channels));
-            pixels.for_each(|(y, x)| softmax(x, y));
+            for (y, x) in values_mut(y).chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
+                softmax(x, y);
+            }
         }
         StepOp::Ordered(FloatOp::MatMul { transposed }) => {
             let operands = [values(x), values(z)];
@@ -113,8 +114,8 @@ pub(super) fn groups(
             let layer = sums::Layer {
                 window,
                 groups: groups.into(),
-                weights: w.of(weights),
-                bias: bias.of(weights),
+                weights: values(w.codes(weights)),
+                bias: values(bias.codes(weights)),
             };
             sums::conv(&layer, [a, out], values(x), first, values_mut(y));
         }
@@ -126,12 +127,15 @@ pub(super) fn groups(
         }
         StepOp::Ordered(FloatOp::Quantize) => {
             let x = &values(x)[range];
-            y.iter_mut().zip(x).for_each(|(y, x)| *y = out.quant.quantize(float(*x)));
+            for (y, x) in y.iter_mut().zip(x) {
+                *y = out.quant.quantize(float(*x));
+            }
         }
         StepOp::Ordered(FloatOp::Dequantize) => {
             let x = &x[range.start / 4..range.end / 4];
-            let pairs = values_mut(y).iter_mut().zip(x);
-            pairs.for_each(|(y, x)| *y = bytes(a.quant.dequantize(*x)));
+            for (y, x) in values_mut(y).iter_mut().zip(x) {
+                *y = bytes(a.quant.dequantize(*x));
+            }
         }
         _ => {}
     }
@@ -147,9 +151,12 @@ fn place(at: usize, from: usize, x: &[i8], to: usize, y: &mut [i8]) {
 /// Computes the softmax of one pixel.
 #[inline(always)] // as above
 fn softmax(x: &[Bytes], y: &mut [Bytes]) {
-    let largest = x.iter().fold(f32::NEG_INFINITY, |most, x| single::larger(float(*x), most));
-    let pairs = y.iter_mut().zip(x);
-    pairs.for_each(|(y, x)| *y = bytes(single::exp(float(*x) - largest)));
+    let largest = sums::fold(x, f32::NEG_INFINITY, single::larger);
+    for (y, x) in y.iter_mut().zip(x) {
+        *y = bytes(single::exp(float(*x) - largest));
+    }
     let sum = sums::sum(y);
-    y.iter_mut().for_each(|y| *y = bytes(float(*y) / sum));
+    for y in y {
+        *y = bytes(float(*y) / sum);
+    }
 }

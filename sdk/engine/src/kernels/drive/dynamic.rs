@@ -4,14 +4,11 @@
 use offshoot_core::graph::Clamp;
 use offshoot_core::quant::single::Steps;
 
-use crate::kernels::job::{Code, Kernel, Rows, Tail};
+use crate::kernels::job::{Code, Kernel, MOST_ROWS, Rows, Tail};
 use crate::ops::ordered::linear::{self, Layer};
 use crate::ops::ordered::{Bytes, float, values, values_mut};
 use crate::pack::Layout;
 use crate::plan::requant_path::RequantPath;
-
-/// Most rows at a time: all weights are read once for each block of them.
-const ROWS: usize = 64;
 
 /// Linear layer for its kernel.
 #[derive(Debug, Clone, Copy)]
@@ -27,8 +24,9 @@ pub(crate) struct Dynamic<'a> {
 }
 
 /// Returns the bytes of scratch that [`run`] needs for at most `pixels` at a time.
-pub(crate) fn scratch(layout: &Layout, depth: usize, pixels: usize) -> usize {
-    layout.row_bytes(depth).saturating_mul(pixels.clamp(1, ROWS))
+pub(crate) fn scratch<K: Kernel>(layout: &Layout, depth: usize, pixels: usize) -> usize {
+    let rows = layout.row_bytes(depth).saturating_mul(pixels.clamp(1, MOST_ROWS));
+    rows.saturating_add(K::SUMS_SPARE)
 }
 
 /// Computes pixels `x` of a linear layer into `y`, by a kernel that has [`Kernel::sums`].
@@ -42,30 +40,30 @@ pub(crate) fn run<K: Kernel>(
     let Dynamic { layout, packed, constants, depth, channels } = *layer;
     let row_bytes = layout.row_bytes(depth);
     assert!(packed.len() == layout.bytes(channels, depth), "packed for another plan");
-    let rows = scratch;
+    let (spare, rows) = scratch.split_at_mut(K::SUMS_SPARE);
     let pixels = y.len() / (4 * channels);
-    let most = (rows.len() / row_bytes).min(ROWS);
+    let most = (rows.len() / row_bytes).min(MOST_ROWS);
     let block = pixels.div_ceil(pixels.div_ceil(most).max(1)).max(1);
     let blocks = y.chunks_mut(4 * channels * block).zip(x.chunks(4 * depth * block));
     for (y, x) in blocks {
         let count = y.len() / (4 * channels);
         let rows = &mut rows[..count * row_bytes];
-        let mut all = [Steps::new(0.0, 0.0); ROWS];
+        let mut all = [Steps::new(0.0, 0.0); MOST_ROWS];
         let steps = &mut all[..count];
         let x = values(x);
-        kernel.compiled(Quantize { wide: layout.wide, depth, row_bytes, x, rows, steps });
+        kernel.compiled(Quantize { depth, row_bytes, x, rows, steps });
         let tail = Tail { shift: 0, requant: RequantPath::Mantissas, zero: 0, clamp: Clamp::NONE };
         let job = Rows {
             cells: rows.as_ptr(),
             stride: row_bytes,
-            depth: row_bytes / layout.width(),
+            depth: row_bytes,
             pixels: count,
             groups: depth.div_ceil(layout.group),
             panels: packed.as_ptr(),
             channels,
             out: y.as_mut_ptr(),
             out_stride: 4 * channels,
-            spare: core::ptr::null_mut(),
+            spare: spare.as_mut_ptr(),
             tail,
         };
         // SAFETY: `count` rows of `row_bytes` and as many pixels of the result were sliced above,
@@ -75,9 +73,8 @@ pub(crate) fn run<K: Kernel>(
     }
 }
 
-/// Quantization of a block of pixels to cells.
+/// Quantization of a block of pixels.
 struct Quantize<'a> {
-    wide: bool,
     depth: usize,
     row_bytes: usize,
     x: &'a [Bytes],
@@ -91,14 +88,8 @@ impl Code for Quantize<'_> {
         let rows = self.rows.chunks_exact_mut(self.row_bytes);
         for ((x, row), own) in self.x.chunks_exact(self.depth).zip(rows).zip(self.steps) {
             let steps = linear::steps(x);
-            if self.wide {
-                let cells = row.as_chunks_mut::<2>().0;
-                for (cell, value) in cells.iter_mut().zip(x) {
-                    let code = i16::from(steps.code(float(*value)));
-                    *cell = code.to_le_bytes().map(|byte| byte as i8);
-                }
-            } else {
-                row.iter_mut().zip(x).for_each(|(cell, value)| *cell = steps.code(float(*value)));
+            for (cell, value) in row.iter_mut().zip(x) {
+                *cell = steps.code(float(*value));
             }
             *own = steps;
         }
@@ -116,7 +107,8 @@ struct Finish<'a> {
 impl Code for Finish<'_> {
     #[inline(always)]
     fn run(self) {
-        let pixels = self.y.chunks_exact_mut(self.channels).zip(self.steps);
-        pixels.for_each(|(y, steps)| self.constants.finish(*steps, y));
+        for (y, steps) in self.y.chunks_exact_mut(self.channels).zip(self.steps) {
+            self.constants.finish(*steps, y);
+        }
     }
 }

@@ -6,11 +6,11 @@
 
 use core::arch::x86_64::*;
 
-use super::avx2_common::{Head, PANEL, load, store, store_sums};
-use super::avx2_depthwise;
+use super::avx2_common::{Head, PANEL, load, store};
+use super::{avx2_depthwise, avx2_sums};
 use crate::kernels::job::{Code, Kernel, Rows, Sum, Taps};
 use crate::pack::Layout;
-use crate::plan::requant_path::{ANY, LANES, MANTISSAS, RAW, RequantPath};
+use crate::plan::requant_path::{ANY, LANES, MANTISSAS, RequantPath};
 use crate::target::{self, Target};
 
 const LAYOUT: Layout = target::AVX2.rows;
@@ -39,10 +39,12 @@ impl Kernel for Avx2 {
         unsafe { rows(job) }
     }
 
+    const SUMS_SPARE: usize = avx2_sums::SPARE;
+
     #[inline]
     unsafe fn sums(self, job: &Rows) {
-        // SAFETY: as above.
-        unsafe { sums(job) }
+        // SAFETY: the caller's promise; `self` proves AVX2.
+        unsafe { avx2_sums::sums(job) }
     }
 
     #[inline]
@@ -92,16 +94,6 @@ unsafe fn rows(job: &Rows) {
     }
 }
 
-/// Computes accumulators of gathered rows.
-///
-/// # Safety
-/// Same contract as [`Kernel::sums`].
-#[target_feature(enable = "avx2")]
-pub(super) unsafe fn sums(job: &Rows) {
-    // SAFETY: the caller's promise.
-    unsafe { panels::<RAW>(job) }
-}
-
 /// Computes a convolution of gathered rows by one requantization method.
 ///
 /// # Safety
@@ -115,8 +107,7 @@ unsafe fn panels<const PATH: u8>(job: &Rows) {
             let base = job.panels.add(panel * size);
             let left = (job.channels - panel * PANEL).min(PANEL);
             let weights = base.add(8 * PANEL);
-            let width = if PATH == RAW { size_of::<i32>() } else { 1 };
-            let out = job.out.add(panel * PANEL * width);
+            let out = job.out.add(panel * PANEL);
             let strip = Strip { head: Head::<PATH>::load(base, job.tail), weights, out, left };
             let rest = job.pixels % 6;
             for pixel in (0..job.pixels - rest).step_by(6) {
@@ -167,12 +158,7 @@ impl<const PATH: u8> Strip<PATH> {
                 }
             }
             for (m, acc) in acc.into_iter().enumerate() {
-                let out = self.out.add((pixel + m) * job.out_stride);
-                if PATH == RAW {
-                    store_sums(acc, out, self.left);
-                } else {
-                    store(self.head.codes(acc), out, self.left);
-                }
+                store(self.head.codes(acc), self.out.add((pixel + m) * job.out_stride), self.left);
             }
         }
     }

@@ -106,25 +106,24 @@ pub(crate) unsafe fn store(codes: __m128i, out: *mut i8, count: usize) {
     }
 }
 
-/// Stores the first `count` of 16 accumulators, whose lanes are in the order for `VPACKSSDW`.
+/// Stores the first `count` of 16 accumulators.
 ///
 /// # Safety
 /// `out` has room for them.
 #[inline]
 #[target_feature(enable = "avx2")]
 pub(crate) unsafe fn store_sums(acc: [__m256i; 2], out: *mut i8, count: usize) {
-    let low = _mm256_permute2x128_si256::<0x20>(acc[0], acc[1]);
-    let high = _mm256_permute2x128_si256::<0x31>(acc[0], acc[1]);
+    let mut words = [0i32; PANEL];
+    let mut all = out.cast::<__m256i>();
     // SAFETY: the caller's promise.
     unsafe {
-        if count == PANEL {
-            _mm256_storeu_si256(out.cast(), low);
-            _mm256_storeu_si256(out.cast::<__m256i>().add(1), high);
-        } else {
-            let mut words = [0i32; PANEL];
-            _mm256_storeu_si256(words.as_mut_ptr().cast(), low);
-            _mm256_storeu_si256(words.as_mut_ptr().cast::<__m256i>().add(1), high);
-            out.copy_from_nonoverlapping(words.as_ptr().cast(), count * size_of::<i32>());
+        if count < PANEL {
+            all = words.as_mut_ptr().cast();
+        }
+        _mm256_storeu_si256(all, acc[0]);
+        _mm256_storeu_si256(all.add(1), acc[1]);
+        if count < PANEL {
+            out.copy_from_nonoverlapping(words.as_ptr().cast(), 4 * count);
         }
     }
 }

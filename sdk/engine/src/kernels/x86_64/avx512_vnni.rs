@@ -8,10 +8,10 @@ use core::arch::x86_64::*;
 use core::hint::black_box;
 
 use super::avx512_common::{PANEL, Scale, WIDE, clamped, codes, first, store};
-use super::{avx2, avx512_depthwise};
+use super::avx512_depthwise;
 use crate::kernels::job;
 use crate::kernels::job::{Code, Kernel, Rows, Sum, Taps};
-use crate::plan::requant_path::{ANY, LANES, MANTISSAS, RequantPath};
+use crate::plan::requant_path::{ANY, LANES, MANTISSAS, RAW, RequantPath};
 use crate::target::{self, Target};
 
 /// Proof that the processor has AVX-512 with VNNI.
@@ -48,13 +48,13 @@ impl Kernel for Avx512Vnni {
     #[inline]
     unsafe fn rows(self, job: &Rows) {
         // SAFETY: the caller's promise; `self` proves the instructions.
-        unsafe { rows(job) }
+        unsafe { rows::<false>(job) }
     }
 
     #[inline]
     unsafe fn sums(self, job: &Rows) {
-        // SAFETY: the caller's promise; `self` proves AVX2.
-        unsafe { avx2::sums(job) }
+        // SAFETY: as above.
+        unsafe { rows::<true>(job) }
     }
 
     #[inline]
@@ -90,12 +90,12 @@ impl Kernel for Avx512Vnni {
     }
 }
 
-/// Computes a convolution of gathered rows.
+/// Computes a convolution of gathered rows, or with `SUMS` its accumulators.
 ///
 /// # Safety
-/// Same contract as [`Kernel::rows`].
+/// Same contract as [`Kernel::rows`], or as [`Kernel::sums`].
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-unsafe fn rows(job: &Rows) {
+unsafe fn rows<const SUMS: bool>(job: &Rows) {
     let panels = job.channels.div_ceil(PANEL);
     let mut panel = 0;
     while panel < panels {
@@ -105,10 +105,10 @@ unsafe fn rows(job: &Rows) {
         // SAFETY: the caller's promise: that many panels, rows and pixels lie behind the pointers.
         unsafe {
             match width {
-                4 => strip::<4, 6>(job, panel),
-                3 => strip::<3, 8>(job, panel),
-                2 => strip::<2, 12>(job, panel),
-                _ => strip::<1, 12>(job, panel),
+                4 => strip::<4, 6, SUMS>(job, panel),
+                3 => strip::<3, 8, SUMS>(job, panel),
+                2 => strip::<2, 12, SUMS>(job, panel),
+                _ => strip::<1, 12, SUMS>(job, panel),
             }
         }
         panel += width;
@@ -118,19 +118,23 @@ unsafe fn rows(job: &Rows) {
 /// Computes all pixels of `N` panels, `M` pixels at a time.
 ///
 /// # Safety
-/// Same contract as [`Kernel::rows`]; `N` panels are left from `panel` on.
+/// Same contract as [`rows`]; `N` panels are left from `panel` on.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-unsafe fn strip<const N: usize, const M: usize>(job: &Rows, panel: usize) {
+unsafe fn strip<const N: usize, const M: usize, const SUMS: bool>(job: &Rows, panel: usize) {
     let size = Avx512Vnni::ROWS.panel_bytes(job.groups * 4);
     // SAFETY: the caller's promise.
     unsafe {
         let panels = job.panels.add(panel * size);
-        let out = job.out.add(panel * PANEL);
+        let width = if SUMS { size_of::<i32>() } else { 1 };
+        let out = job.out.add(panel * PANEL * width);
         let left = (job.channels - panel * PANEL).min(N * PANEL);
         // Were it known to be the same in all lanes, it would be applied before the broadcast,
         // which then takes an instruction more.
         let sign = black_box(_mm512_set1_epi8(-128));
         let strip = Strip { panels, size, out, left, sign };
+        if SUMS {
+            return strip.pixels::<N, M, RAW>(job);
+        }
         match job.tail.requant {
             RequantPath::Mantissas => strip.pixels::<N, M, MANTISSAS>(job),
             RequantPath::Lanes => strip.pixels::<N, M, LANES>(job),
@@ -246,6 +250,17 @@ impl Strip {
                         *acc = _mm512_dpbusd_epi32(*acc, four, w);
                     }
                 });
+            }
+            if PATH == RAW {
+                unrolled!(m < M, {
+                    let out = self.out.add((pixel + m) * job.out_stride).cast::<i32>();
+                    for (n, acc) in acc[m].into_iter().enumerate() {
+                        let count = (self.left - n * PANEL).min(PANEL);
+                        let mask = u16::MAX >> (PANEL - count);
+                        _mm512_mask_storeu_epi32(out.add(n * PANEL), mask, acc);
+                    }
+                });
+                return;
             }
             // The four dwords of each panel, which packing leaves in the four quarters.
             let order = _mm512_set_epi32(15, 11, 7, 3, 14, 10, 6, 2, 13, 9, 5, 1, 12, 8, 4, 0);

@@ -6,10 +6,10 @@
 use core::arch::x86_64::*;
 use core::hint::black_box;
 
-use super::avx2_common::{Head, PANEL, store};
+use super::avx2_common::{Head, PANEL, store, store_sums};
 use super::{avx2, avx2_depthwise};
 use crate::kernels::job::{Code, Kernel, Rows, Sum, Taps};
-use crate::plan::requant_path::{ANY, LANES, MANTISSAS, RequantPath};
+use crate::plan::requant_path::{ANY, LANES, MANTISSAS, RAW, RequantPath};
 use crate::target::{self, Target};
 
 /// Proof that the processor has AVX2 and AVX-VNNI.
@@ -39,8 +39,8 @@ impl Kernel for AvxVnni {
 
     #[inline]
     unsafe fn sums(self, job: &Rows) {
-        // SAFETY: the caller's promise; `self` proves AVX2.
-        unsafe { avx2::sums(job) }
+        // SAFETY: as above.
+        unsafe { sums(job) }
     }
 
     #[inline]
@@ -82,6 +82,16 @@ unsafe fn rows(job: &Rows) {
     }
 }
 
+/// Computes accumulators of rows.
+///
+/// # Safety
+/// Same contract as [`Kernel::sums`].
+#[target_feature(enable = "avx2,avxvnni")]
+unsafe fn sums(job: &Rows) {
+    // SAFETY: the caller's promise.
+    unsafe { panels::<RAW>(job) }
+}
+
 /// Computes a convolution of gathered rows by one requantization method.
 ///
 /// # Safety
@@ -96,7 +106,8 @@ unsafe fn panels<const PATH: u8>(job: &Rows) {
             let left = (job.channels - panel * PANEL).min(PANEL);
             let sign = black_box(_mm256_set1_epi8(-128));
             let weights = base.add(8 * PANEL);
-            let out = job.out.add(panel * PANEL);
+            let width = if PATH == RAW { size_of::<i32>() } else { 1 };
+            let out = job.out.add(panel * PANEL * width);
             let strip =
                 Strip { head: Head::<PATH>::load(base, job.tail), weights, out, left, sign };
             let rest = job.pixels % 6;
@@ -150,7 +161,14 @@ impl<const PATH: u8> Strip<PATH> {
                 }
             }
             for (m, acc) in acc.into_iter().enumerate() {
-                store(self.head.codes(acc), self.out.add((pixel + m) * job.out_stride), self.left);
+                let out = self.out.add((pixel + m) * job.out_stride);
+                if PATH == RAW {
+                    let low = _mm256_permute2x128_si256::<0x20>(acc[0], acc[1]);
+                    let high = _mm256_permute2x128_si256::<0x31>(acc[0], acc[1]);
+                    store_sums([low, high], out, self.left);
+                } else {
+                    store(self.head.codes(acc), out, self.left);
+                }
             }
         }
     }

@@ -5,12 +5,14 @@ use core::ops::Range;
 use offshoot_core::graph::{Binary, Unary};
 use offshoot_core::quant::single;
 
-use super::super::{BLOCK, Codes};
-use super::{Bytes, bytes, float, values_mut};
+use super::super::Codes;
+use super::{Bytes, bytes, float};
 use crate::plan::step::Value;
 
-/// Largest number of values at a time.
-const VALUES: usize = BLOCK / 4;
+/// Most values at a time: enough that copies cost little beside the function.
+const VALUES: usize = 256;
+
+type Block = [Bytes; VALUES];
 
 /// True if this version of the engine has the function.
 pub(super) fn is_known(unary: Unary) -> bool {
@@ -32,15 +34,26 @@ pub(super) fn is_known(unary: Unary) -> bool {
     )
 }
 
-/// Applies a function to every value.
+/// Applies a function to every value. The loop stands here, as the compiler leaves closures of an
+/// iterator alone, without the caller's instruction set.
 #[inline(always)] // compiled for the caller's instruction set
-fn apply(values: &mut [f32], function: impl Fn(f32) -> f32) {
-    values.iter_mut().for_each(|value| *value = function(*value));
+fn apply(values: &mut [Bytes], function: impl Fn(f32) -> f32) {
+    for value in values {
+        *value = bytes(function(float(*value)));
+    }
+}
+
+/// Applies a function to every pair of values, and leaves the results in the first.
+#[inline(always)] // as above
+fn apply_to_pairs(a: &mut [Bytes], b: &[Bytes], function: impl Fn(f32, f32) -> f32) {
+    for (a, b) in a.iter_mut().zip(b) {
+        *a = bytes(function(float(*a), float(*b)));
+    }
 }
 
 /// Computes a function of the values of a block.
 #[inline(always)] // as above
-fn function(unary: Unary, x: &mut [f32]) {
+fn function(unary: Unary, x: &mut [Bytes]) {
     match unary {
         Unary::Clamp { lo, hi } => {
             apply(x, |x| if x < lo { lo } else { x });
@@ -66,33 +79,16 @@ fn function(unary: Unary, x: &mut [f32]) {
 
 /// Computes a function of the values of two blocks into the first.
 #[inline(always)] // as above
-fn pairs(op: Binary, a: &mut [f32], b: &[f32]) {
-    let both = a.iter_mut().zip(b);
+fn pairs(op: Binary, a: &mut [Bytes], b: &[Bytes]) {
     match op {
-        Binary::Add => both.for_each(|(a, b)| *a += b),
-        Binary::Sub => both.for_each(|(a, b)| *a -= b),
-        Binary::Mul => both.for_each(|(a, b)| *a *= b),
-        Binary::Div => both.for_each(|(a, b)| *a /= b),
-        Binary::Max => both.for_each(|(a, b)| *a = single::larger(*a, *b)),
-        Binary::Min => both.for_each(|(a, b)| *a = single::smaller(*a, *b)),
+        Binary::Add => apply_to_pairs(a, b, |a, b| a + b),
+        Binary::Sub => apply_to_pairs(a, b, |a, b| a - b),
+        Binary::Mul => apply_to_pairs(a, b, |a, b| a * b),
+        Binary::Div => apply_to_pairs(a, b, |a, b| a / b),
+        Binary::Max => apply_to_pairs(a, b, single::larger),
+        Binary::Min => apply_to_pairs(a, b, single::smaller),
         _ => unreachable!("planned: a function of this version"),
     }
-}
-
-/// Reads values of the arena.
-#[inline(always)] // as above
-fn read(codes: &impl Codes, at: usize, values: &mut [f32]) {
-    let mut block = [Bytes::default(); VALUES];
-    codes.read(at, block[..values.len()].as_flattened_mut());
-    values.iter_mut().zip(block).for_each(|(value, bytes)| *value = float(bytes));
-}
-
-/// Writes values to the arena.
-#[inline(always)] // as above
-fn write(codes: &mut impl Codes, at: usize, values: &[f32]) {
-    let mut block = [0i8; BLOCK];
-    values_mut(&mut block).iter_mut().zip(values).for_each(|(slot, value)| *slot = bytes(*value));
-    codes.write(at, &block[..4 * values.len()]);
 }
 
 #[inline(always)] // as above
@@ -102,12 +98,12 @@ pub(super) fn unary(
     [a, _, out]: [&Value; 3],
     range: Range<usize>,
 ) {
-    let mut block = [0.0; VALUES];
+    let mut block: Block = [Bytes::default(); VALUES];
     for start in range.clone().step_by(VALUES) {
         let x = &mut block[..VALUES.min(range.end - start)];
-        read(codes, a.offset + 4 * start, x);
+        codes.read(a.offset + 4 * start, x.as_flattened_mut());
         function(unary, x);
-        write(codes, out.offset + 4 * start, x);
+        codes.write(out.offset + 4 * start, x.as_flattened());
     }
 }
 
@@ -115,23 +111,20 @@ pub(super) fn unary(
 pub(super) fn constant(
     codes: &mut impl Codes,
     op: Binary,
-    constants: &[u8],
+    constants: &[Bytes],
     [a, _, out]: [&Value; 3],
     range: Range<usize>,
 ) {
-    let constants = constants.as_chunks::<4>().0;
     let period = constants.len();
-    let mut block = [0.0; VALUES];
-    let mut other = [0.0; VALUES];
+    let mut block: Block = [Bytes::default(); VALUES];
     let mut start = range.start;
     while start < range.end {
         let place = start % period;
         let len = VALUES.min(range.end - start).min(period - place);
-        read(codes, a.offset + 4 * start, &mut block[..len]);
-        let stored = &constants[place..place + len];
-        other.iter_mut().zip(stored).for_each(|(slot, value)| *slot = f32::from_le_bytes(*value));
-        pairs(op, &mut block[..len], &other[..len]);
-        write(codes, out.offset + 4 * start, &block[..len]);
+        let x = &mut block[..len];
+        codes.read(a.offset + 4 * start, x.as_flattened_mut());
+        pairs(op, x, &constants[place..place + len]);
+        codes.write(out.offset + 4 * start, x.as_flattened());
         start += len;
     }
 }
@@ -144,32 +137,33 @@ pub(super) fn binary(
     [a, b, out]: [&Value; 3],
     range: Range<usize>,
 ) {
-    let mut block = [0.0; VALUES];
-    let mut other = [0.0; VALUES];
+    let mut block: Block = [Bytes::default(); VALUES];
+    let mut other: Block = [Bytes::default(); VALUES];
     let whole = b.shape == out.shape;
     let channels = if whole { out.shape.elements() } else { out.shape.c() };
     let mut start = range.start;
     while start < range.end {
         let channel = start % channels;
         let len = VALUES.min(range.end - start).min(channels - channel);
-        read(codes, a.offset + 4 * start, &mut block[..len]);
+        let x = &mut block[..len];
+        codes.read(a.offset + 4 * start, x.as_flattened_mut());
         let other = &mut other[..len];
         if whole {
-            read(codes, b.offset + 4 * start, other);
+            codes.read(b.offset + 4 * start, other.as_flattened_mut());
         } else {
             let pixel = start / channels;
             let y = (pixel / out.shape.w()).min(b.shape.h() - 1);
             let x = (pixel % out.shape.w()).min(b.shape.w() - 1);
             let at = b.offset + 4 * (y * b.shape.w() + x) * b.shape.c();
             if b.shape.c() == 1 {
-                read(codes, at, &mut other[..1]);
+                codes.read(at, &mut other[0]);
                 other.fill(other[0]);
             } else {
-                read(codes, at + 4 * channel, other);
+                codes.read(at + 4 * channel, other.as_flattened_mut());
             }
         }
-        pairs(op, &mut block[..len], other);
-        write(codes, out.offset + 4 * start, &block[..len]);
+        pairs(op, x, other);
+        codes.write(out.offset + 4 * start, x.as_flattened());
         start += len;
     }
 }

@@ -1,9 +1,9 @@
 //! Fully connected layer whose inputs are quantized pixel by pixel, with a scale and a zero point of
 //! the pixel's own.
 
-use offshoot_core::quant::single::{self, LANES, Steps};
+use offshoot_core::quant::single::{self, Steps};
 
-use super::{Bytes, bytes, float};
+use super::{Bytes, bytes, float, sums};
 
 /// Constants of a layer for its results.
 #[derive(Debug, Clone, Copy)]
@@ -18,16 +18,9 @@ pub(crate) struct Layer<'a> {
 /// Returns the quantization of a pixel.
 #[inline(always)] // compiled for the caller's instruction set
 pub(crate) fn steps(pixel: &[Bytes]) -> Steps {
-    let mut lo = [0f32; LANES];
-    let mut hi = [0f32; LANES];
-    for values in pixel.chunks(LANES) {
-        for ((value, lo), hi) in values.iter().zip(&mut lo).zip(&mut hi) {
-            let value = float(*value);
-            *lo = single::smaller(value, *lo);
-            *hi = single::larger(value, *hi);
-        }
-    }
-    Steps::new(lo.into_iter().fold(0.0, single::smaller), hi.into_iter().fold(0.0, single::larger))
+    let lo = sums::fold(pixel, 0.0, single::smaller);
+    let hi = sums::fold(pixel, 0.0, single::larger);
+    Steps::new(lo, hi)
 }
 
 impl Layer<'_> {

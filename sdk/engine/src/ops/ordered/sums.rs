@@ -1,25 +1,47 @@
 //! Sums in a fixed order: matrix products, convolutions and pools of floats.
 
+use core::array;
+
 use offshoot_core::graph::Window;
 use offshoot_core::quant::single::{self, LANES};
 
 use super::super::Covered;
 use super::{Bytes, bytes, float};
-use crate::pack::word;
 use crate::plan::step::Value;
 
 /// Rows of a product that are computed together.
 const ROWS: usize = 4;
 
-/// Returns the sum of values: partial sums of every sixteenth, then those pair by pair.
+/// Joins values to `start` by [`single::larger`] or [`single::smaller`], in any order: equal values
+/// have the same bits, but for the sign of zero, on which no result of its users depends.
 #[inline(always)] // compiled for the caller's instruction set
+pub(super) fn fold(values: &[Bytes], start: f32, join: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut lanes = [start; LANES];
+    let (blocks, rest) = values.as_chunks::<LANES>();
+    for block in blocks {
+        for i in 0..LANES {
+            lanes[i] = join(float(block[i]), lanes[i]);
+        }
+    }
+    for (lane, value) in lanes.iter_mut().zip(rest) {
+        *lane = join(float(*value), *lane);
+    }
+    single::joined(lanes, join)
+}
+
+/// Returns the sum of values: partial sums of every sixteenth, then those pair by pair.
+#[inline(always)] // as above
 pub(super) fn sum(values: &[Bytes]) -> f32 {
     let mut lanes = [0.0; LANES];
     let (blocks, rest) = values.as_chunks::<LANES>();
     for block in blocks {
-        lanes.iter_mut().zip(block).for_each(|(lane, value)| *lane += float(*value));
+        for i in 0..LANES {
+            lanes[i] += float(block[i]);
+        }
     }
-    lanes.iter_mut().zip(rest).for_each(|(lane, value)| *lane += float(*value));
+    for (lane, value) in lanes.iter_mut().zip(rest) {
+        *lane += float(*value);
+    }
     single::total(lanes)
 }
 
@@ -33,8 +55,9 @@ fn dot(lanes: &mut [f32; LANES], a: &[Bytes], b: &[Bytes]) {
             lanes[i] += float(a[i]) * float(b[i]);
         }
     }
-    let rest = lanes.iter_mut().zip(last_a.iter().zip(last_b));
-    rest.for_each(|(lane, (a, b))| *lane += float(*a) * float(*b));
+    for (lane, (a, b)) in lanes.iter_mut().zip(last_a.iter().zip(last_b)) {
+        *lane += float(*a) * float(*b);
+    }
 }
 
 /// Computes the pixels of a matrix product from number `first` on. Each sum begins with zero and
@@ -85,25 +108,33 @@ fn by_rows(rows: &[Bytes], matrix: &[Bytes], depth: usize, y: &mut [Bytes]) {
 #[inline(always)] // as above
 fn tile<const R: usize>(rows: &[Bytes], matrix: &[Bytes], depth: usize, y: &mut [Bytes]) {
     let columns = y.len() / R;
-    for start in (0..columns).step_by(LANES) {
-        let count = LANES.min(columns - start);
+    let rows: [&[Bytes]; R] = array::from_fn(|r| &rows[r * depth..][..depth]);
+    let whole = columns / LANES * LANES;
+    for start in (0..whole).step_by(LANES) {
         let mut sums = [[0f32; LANES]; R];
         for (at, line) in matrix.chunks_exact(columns).enumerate() {
-            let mut b = [0f32; LANES];
-            match line[start..].first_chunk::<LANES>() {
-                Some(line) => b = line.map(float),
-                None => b.iter_mut().zip(&line[start..]).for_each(|(b, v)| *b = float(*v)),
-            }
-            for (r, sums) in sums.iter_mut().enumerate() {
-                let a = float(rows[r * depth + at]);
+            let Some(line) = line[start..].first_chunk::<LANES>() else { continue };
+            let b = line.map(float);
+            for r in 0..R {
+                let a = float(rows[r][at]);
                 for i in 0..LANES {
-                    sums[i] += a * b[i];
+                    sums[r][i] += a * b[i];
                 }
             }
         }
-        for (y, sums) in y.chunks_exact_mut(columns).zip(sums) {
-            let slots = y[start..start + count].iter_mut().zip(sums);
-            slots.for_each(|(slot, sum)| *slot = bytes(sum));
+        for r in 0..R {
+            for i in 0..LANES {
+                y[r * columns + start + i] = bytes(sums[r][i]);
+            }
+        }
+    }
+    for column in whole..columns {
+        for r in 0..R {
+            let mut sum = 0.0;
+            for at in 0..depth {
+                sum += float(rows[r][at]) * float(matrix[at * columns + column]);
+            }
+            y[r * columns + column] = bytes(sum);
         }
     }
 }
@@ -112,8 +143,8 @@ fn tile<const R: usize>(rows: &[Bytes], matrix: &[Bytes], depth: usize, y: &mut 
 pub(super) struct Layer<'a> {
     pub window: Window,
     pub groups: usize,
-    pub weights: &'a [u8],
-    pub bias: &'a [u8],
+    pub weights: &'a [Bytes],
+    pub bias: &'a [Bytes],
 }
 
 /// Computes the pixels of a convolution from number `first` on: for each channel partial sums over
@@ -141,25 +172,12 @@ pub(super) fn conv(
                     let place = (rows.start + i * down) * a.shape.w() + cols.start + j * across;
                     let from = place * a.shape.c() + channel / per_group * depth;
                     let tap = (channel * kernel_h + ky) * kernel_w + kx;
-                    let weights = &layer.weights[4 * tap * depth..][..4 * depth];
-                    dot_weights(&mut lanes, &x[from..from + depth], weights);
+                    let weights = &layer.weights[tap * depth..][..depth];
+                    dot(&mut lanes, &x[from..from + depth], weights);
                 }
             }
-            *y = bytes(single::total(lanes) + f32::from_bits(word(layer.bias, channel) as u32));
+            *y = bytes(single::total(lanes) + float(layer.bias[channel]));
         }
-    }
-}
-
-/// Adds products of values and stored weights to partial sums.
-#[inline(always)] // as above
-fn dot_weights(lanes: &mut [f32; LANES], values: &[Bytes], weights: &[u8]) {
-    let mut block = [Bytes::default(); LANES];
-    for (values, weights) in values.chunks(LANES).zip(weights.chunks(4 * LANES)) {
-        let block = &mut block[..values.len()];
-        for (slot, weight) in block.iter_mut().zip(weights.as_chunks::<4>().0) {
-            *slot = weight.map(|byte| byte as i8);
-        }
-        dot(lanes, values, block);
     }
 }
 
@@ -178,7 +196,9 @@ pub(super) fn average(
     for (pixel, y) in (first..).zip(y.chunks_exact_mut(out.shape.c())) {
         let inside = Covered::at(window, pixel, a.shape, out.shape).taps();
         let count = if include_pad { window.taps() } else { inside } as f32;
-        y.iter_mut().for_each(|y| *y = bytes(float(*y) / count));
+        for y in y {
+            *y = bytes(float(*y) / count);
+        }
     }
 }
 
@@ -214,7 +234,9 @@ fn pool(
             for j in 0..cols.taps.len() {
                 let place = (rows.start + i * down) * a.shape.w() + cols.start + j * across;
                 let x = &x[place * channels..][..channels];
-                y.iter_mut().zip(x).for_each(|(y, x)| *y = bytes(fold(float(*y), float(*x))));
+                for (y, x) in y.iter_mut().zip(x) {
+                    *y = bytes(fold(float(*y), float(*x)));
+                }
             }
         }
     }
