@@ -75,17 +75,19 @@ pub(crate) const AVX512_VNNI: Target = Target {
 pub(crate) const ARMV7: Target =
     Target { name: "armv7-neon", rows: FOUR, taps: SIXTEEN_TAPS, sums: None };
 pub(crate) const NEON: Target = Target { name: "neon", rows: FOUR, taps: SIXTEEN_TAPS, sums: None };
+const EIGHT_OF_FOURS: Layout = Layout { lanes: &in_order::<8>(), group: 4, ..Layout::PLAIN };
 pub(crate) const NEON_DOT: Target = Target {
     name: "neon-dot",
-    rows: Layout { lanes: &in_order::<8>(), group: 4, ..Layout::PLAIN },
+    rows: EIGHT_OF_FOURS,
     taps: SIXTEEN_TAPS,
-    sums: None,
+    sums: Some(EIGHT_OF_FOURS),
 };
+const EIGHT_OF_EIGHTS: Layout = Layout { lanes: &in_order::<8>(), group: 8, ..Layout::PLAIN };
 pub(crate) const NEON_I8MM: Target = Target {
     name: "neon-i8mm",
-    rows: Layout { lanes: &in_order::<8>(), group: 8, ..Layout::PLAIN },
+    rows: EIGHT_OF_EIGHTS,
     taps: SIXTEEN_TAPS,
-    sums: None,
+    sums: Some(EIGHT_OF_EIGHTS),
 };
 
 /// Eight channels of pairs of 16 bits.

@@ -4,11 +4,11 @@ use core::arch::aarch64::*;
 
 use crate::kernels::job::{Sum, Tail};
 
-/// Defines the proof of an aarch64 instruction set and its kernel: rows and taps differ, sums and
-/// gathering are the same for all.
+/// Defines the proof of an aarch64 instruction set and its kernel: rows, their accumulators and taps
+/// differ, sums of feature maps and gathering are the same for all.
 macro_rules! kernel {
     ($name:ident: $($feature:tt)&&+, $target:expr, tile $tile:literal, grain $grain:literal,
-     $rows:path, $taps:path) => {
+     $rows:path, $taps:path $(, $sums:path)?) => {
         /// Proof that the processor has these instructions.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub(crate) struct $name(());
@@ -34,6 +34,12 @@ macro_rules! kernel {
                 // SAFETY: the caller's promise; `self` proves the instructions.
                 unsafe { $rows(job) }
             }
+
+            $(#[inline]
+            unsafe fn sums(self, job: &$crate::kernels::job::Rows) {
+                // SAFETY: as above.
+                unsafe { $sums(job) }
+            })?
 
             #[inline]
             unsafe fn taps(self, job: &$crate::kernels::job::Taps) {
@@ -76,13 +82,15 @@ pub(crate) struct Head<const N: usize> {
     pub lo: int8x16_t,
     pub hi: int8x16_t,
     pub shift: int32x4_t,
-    /// Bit 0: shift other than 0. Bit 1: clamp narrower than the int8 range.
+    /// Bit 0: shift other than 0. Bit 1: clamp narrower than the int8 range. Bit 2: accumulators are
+    /// the result.
     pub flags: u32,
 }
 
 /// Bit of [`Head::flags`].
 pub(crate) const SHIFTS: u32 = 1;
 pub(crate) const CLAMPS: u32 = 2;
+pub(crate) const RAW: u32 = 4;
 
 impl<const N: usize> Head<N> {
     #[target_feature(enable = "neon")]

@@ -6,7 +6,7 @@
 
 use core::arch::asm;
 
-use super::common::{Head, block, kernel};
+use super::common::{Head, RAW, block, kernel};
 use super::dot_depthwise;
 use crate::kernels::job::Rows;
 use crate::pack::Layout;
@@ -17,7 +17,7 @@ const LANES: usize = 8;
 
 const LAYOUT: Layout = target::NEON_DOT.rows;
 
-kernel!(NeonDot: "dotprod", target::NEON_DOT, tile 8, grain 4, rows, dot_depthwise::taps);
+kernel!(NeonDot: "dotprod", target::NEON_DOT, tile 8, grain 4, rows, dot_depthwise::taps, sums);
 
 /// Computes a convolution of gathered rows.
 ///
@@ -25,6 +25,26 @@ kernel!(NeonDot: "dotprod", target::NEON_DOT, tile 8, grain 4, rows, dot_depthwi
 /// Same contract as [`Kernel::rows`](crate::kernels::job::Kernel::rows).
 #[target_feature(enable = "dotprod")]
 unsafe fn rows(job: &Rows) {
+    // SAFETY: the caller's promise.
+    unsafe { panels::<1>(job) }
+}
+
+/// Computes accumulators of rows.
+///
+/// # Safety
+/// Same contract as [`Kernel::sums`](crate::kernels::job::Kernel::sums).
+#[target_feature(enable = "dotprod")]
+unsafe fn sums(job: &Rows) {
+    // SAFETY: the caller's promise.
+    unsafe { panels::<4>(job) }
+}
+
+/// Multiplies rows by all panels, for results of `WIDTH` bytes: codes or accumulators.
+///
+/// # Safety
+/// Same contract as [`rows`] or [`sums`].
+#[target_feature(enable = "dotprod")]
+unsafe fn panels<const WIDTH: usize>(job: &Rows) {
     let panel_bytes = LAYOUT.panel_bytes(job.groups * LAYOUT.group);
     let block = block(job.stride, 8);
     for start in (0..job.pixels).step_by(block) {
@@ -34,12 +54,13 @@ unsafe fn rows(job: &Rows) {
             // pointers.
             unsafe {
                 let base = job.panels.add(panel * panel_bytes);
-                let head = Head::load(base, job.tail);
+                let mut head = Head::load(base, job.tail);
+                head.flags |= if WIDTH == 1 { 0 } else { RAW };
                 let tiles = Tiles { head: &head, weights: base.add(8 * LANES), job };
                 let cells = job.cells.add(start * job.stride);
-                let out = job.out.add(start * job.out_stride + panel * LANES);
+                let out = job.out.add(start * job.out_stride + panel * LANES * WIDTH);
                 match job.channels - panel * LANES {
-                    left @ 1..LANES => tiles.narrow(cells, out, pixels, left),
+                    left @ 1..LANES => tiles.narrow::<WIDTH>(cells, out, pixels, left),
                     _ => tiles.run(cells, out, pixels),
                 }
             }
@@ -85,25 +106,32 @@ impl Tiles<'_> {
         }
     }
 
-    /// Computes `pixels` pixels of which only `left` of 8 channels exist.
+    /// Computes `pixels` pixels of which only `left` of 8 channels exist, `WIDTH` bytes each.
     ///
     /// # Safety
     /// Same contract as [`Tiles::run`], with `left` channels.
     #[target_feature(enable = "dotprod")]
-    unsafe fn narrow(&self, cells: *const i8, out: *mut i8, pixels: usize, left: usize) {
-        let mut codes = [0i8; 8 * LANES];
+    unsafe fn narrow<const WIDTH: usize>(
+        &self,
+        cells: *const i8,
+        out: *mut i8,
+        pixels: usize,
+        left: usize,
+    ) {
+        let mut codes = [0i8; 8 * LANES * size_of::<i32>()];
+        let step = LANES * WIDTH;
         for start in (0..pixels).step_by(8) {
             let here = (pixels - start).min(8);
-            // SAFETY: the caller's promise; `codes` has 8 pixels of 8 channels.
+            // SAFETY: the caller's promise; `codes` has room for 8 pixels of 8 channels.
             unsafe {
                 let cells = cells.add(start * self.job.stride);
                 match here {
-                    8 => self.tiles::<8>(cells, 1, codes.as_mut_ptr(), LANES),
-                    _ => self.tiles::<1>(cells, here, codes.as_mut_ptr(), LANES),
+                    8 => self.tiles::<8>(cells, 1, codes.as_mut_ptr(), step),
+                    _ => self.tiles::<1>(cells, here, codes.as_mut_ptr(), step),
                 }
-                for (p, pixel) in codes.chunks_exact(LANES).enumerate().take(here) {
+                for (p, pixel) in codes.chunks_exact(step).enumerate().take(here) {
                     let out = out.add((start + p) * self.job.out_stride);
-                    out.copy_from_nonoverlapping(pixel.as_ptr(), left);
+                    out.copy_from_nonoverlapping(pixel.as_ptr(), left * WIDTH);
                 }
             }
         }
@@ -153,6 +181,10 @@ macro_rules! tile {
             $(concat!("sdot v", $lo, ".4s, v8.16b, v", $x, ".4b[0]"),)+
             $(concat!("sdot v", $hi, ".4s, v9.16b, v", $x, ".4b[0]"),)+
             "5:",
+            "tbz {flags:w}, #2, 9f",
+            $(concat!("st1 {{v", $lo, ".4s, v", $hi, ".4s}}, [{out}], {out_stride}"),)+
+            "b 12f",
+            "9:",
             // Requantization: the registers of values and weights are free.
             "ldp q0, q1, [{head}, #32]",
             "ldr q2, [{head}, #64]",
@@ -173,6 +205,7 @@ macro_rules! tile {
             $(concat!("smin v", $lo, ".8b, v", $lo, ".8b, v4.8b"),)+
             "7:",
             $(concat!("st1 {{v", $lo, ".8b}}, [{out}], {out_stride}"),)+
+            "12:",
             // The next pixels of the same panel.
             $(concat!("add {", stringify!($row), "}, {", stringify!($row), "}, {step}"),)+
             "sub {weights}, {weights}, {depth}, lsl #3",
@@ -214,7 +247,7 @@ impl Tiles<'_> {
         out_stride: usize,
     ) {
         // SAFETY: of each row `depth` cells are read, of the panel 8 times as many weights; every
-        // pixel is written 8 bytes.
+        // pixel is written 8 bytes, or 8 accumulators.
         unsafe {
             match PIXELS {
                 8 => tile!(

@@ -9,7 +9,7 @@ use core::arch::aarch64::*;
 use core::arch::asm;
 use core::mem::MaybeUninit;
 
-use super::common::{Head, kernel};
+use super::common::{Head, RAW, kernel};
 use super::dot_depthwise;
 use crate::kernels::job::{Rows, Tail};
 use crate::pack::Layout;
@@ -20,7 +20,7 @@ const LANES: usize = 8;
 
 const LAYOUT: Layout = target::NEON_I8MM.rows;
 
-kernel!(NeonI8mm: "i8mm" && "dotprod", target::NEON_I8MM, tile 8, grain 8, rows, dot_depthwise::taps);
+kernel!(NeonI8mm: "i8mm" && "dotprod", target::NEON_I8MM, tile 8, grain 8, rows, dot_depthwise::taps, sums);
 
 /// Positions of the bytes of two pixels after narrowing: channels come in pairs, pixel by pixel.
 const UNPAIR: [u8; 16] = [0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15];
@@ -52,6 +52,26 @@ unsafe fn paired(panel: *const i8, tail: Tail) -> Head<4> {
 /// Same contract as [`Kernel::rows`](crate::kernels::job::Kernel::rows).
 #[target_feature(enable = "i8mm")]
 unsafe fn rows(job: &Rows) {
+    // SAFETY: the caller's promise.
+    unsafe { panels::<1>(job) }
+}
+
+/// Computes accumulators of rows.
+///
+/// # Safety
+/// Same contract as [`Kernel::sums`](crate::kernels::job::Kernel::sums).
+#[target_feature(enable = "i8mm")]
+unsafe fn sums(job: &Rows) {
+    // SAFETY: the caller's promise.
+    unsafe { panels::<4>(job) }
+}
+
+/// Multiplies rows by all panels, for results of `WIDTH` bytes: codes or accumulators.
+///
+/// # Safety
+/// Same contract as [`rows`] or [`sums`].
+#[target_feature(enable = "i8mm")]
+unsafe fn panels<const WIDTH: usize>(job: &Rows) {
     let panel_bytes = LAYOUT.panel_bytes(job.groups * LAYOUT.group);
     let mut buffer = [MaybeUninit::<[int8x16_t; 4]>::uninit(); BUFFER / 64];
     let buffer = buffer.as_mut_ptr().cast::<i8>();
@@ -69,13 +89,14 @@ unsafe fn rows(job: &Rows) {
             }
             for panel in 0..job.channels.div_ceil(LANES) {
                 let base = job.panels.add(panel * panel_bytes);
-                let head = paired(base, job.tail);
+                let mut head = paired(base, job.tail);
+                head.flags |= if WIDTH == 1 { 0 } else { RAW };
                 let left = (job.channels - panel * LANES).min(LANES);
-                let out = job.out.add(start * job.out_stride + panel * LANES);
+                let out = job.out.add(start * job.out_stride + panel * LANES * WIDTH);
                 let panel = Panel { head: &head, weights: base.add(8 * LANES), job, left };
-                panel.tiles(buffer, tiles, out);
+                panel.tiles::<WIDTH>(buffer, tiles, out);
                 let done = 8 * tiles;
-                panel.pixels(
+                panel.pixels::<WIDTH>(
                     cells.add(done * job.stride),
                     pixels - done,
                     out.wrapping_add(done * job.out_stride),
@@ -131,8 +152,8 @@ impl Panel<'_> {
     /// # Safety
     /// The tiles lie behind `paired`, and their pixels behind `out`.
     #[target_feature(enable = "i8mm")]
-    unsafe fn tiles(&self, paired: *const i8, tiles: usize, out: *mut i8) {
-        let mut codes = [0i8; 8 * LANES];
+    unsafe fn tiles<const WIDTH: usize>(&self, paired: *const i8, tiles: usize, out: *mut i8) {
+        let mut codes = [0i8; 8 * LANES * size_of::<i32>()];
         for tile in 0..tiles {
             // SAFETY: the caller's promise.
             unsafe {
@@ -141,8 +162,8 @@ impl Panel<'_> {
                 if self.left == LANES {
                     self.eight(paired, out, self.job.out_stride);
                 } else {
-                    self.eight(paired, codes.as_mut_ptr(), LANES);
-                    self.store(&codes, out, 8);
+                    self.eight(paired, codes.as_mut_ptr(), LANES * WIDTH);
+                    self.store::<WIDTH>(&codes, out, 8);
                 }
             }
         }
@@ -153,8 +174,8 @@ impl Panel<'_> {
     /// # Safety
     /// A row per pixel lies behind `cells`, the pixels behind `out`.
     #[target_feature(enable = "i8mm")]
-    unsafe fn pixels(&self, cells: *const i8, pixels: usize, out: *mut i8) {
-        let mut codes = [0i8; 2 * LANES];
+    unsafe fn pixels<const WIDTH: usize>(&self, cells: *const i8, pixels: usize, out: *mut i8) {
+        let mut codes = [0i8; 2 * LANES * size_of::<i32>()];
         for at in (0..pixels).step_by(2) {
             let here = (pixels - at).min(2);
             // A last pixel without a partner is paired with itself.
@@ -166,8 +187,8 @@ impl Panel<'_> {
                 if self.left == LANES && here == 2 {
                     self.two(cells, stride, out, self.job.out_stride);
                 } else {
-                    self.two(cells, stride, codes.as_mut_ptr(), LANES);
-                    self.store(&codes, out, here);
+                    self.two(cells, stride, codes.as_mut_ptr(), LANES * WIDTH);
+                    self.store::<WIDTH>(&codes, out, here);
                 }
             }
         }
@@ -177,12 +198,13 @@ impl Panel<'_> {
     ///
     /// # Safety
     /// `pixels` pixels lie behind `out`.
-    unsafe fn store(&self, codes: &[i8], out: *mut i8, pixels: usize) {
-        for (p, pixel) in codes.chunks_exact(LANES).enumerate().take(pixels) {
+    unsafe fn store<const WIDTH: usize>(&self, codes: &[i8], out: *mut i8, pixels: usize) {
+        for (p, pixel) in codes.chunks_exact(LANES * WIDTH).enumerate().take(pixels) {
             // SAFETY: the caller's promise.
             unsafe {
-                out.add(p * self.job.out_stride).copy_from_nonoverlapping(pixel.as_ptr(), self.left)
-            };
+                let out = out.add(p * self.job.out_stride);
+                out.copy_from_nonoverlapping(pixel.as_ptr(), self.left * WIDTH);
+            }
         }
     }
 }
@@ -225,6 +247,16 @@ macro_rules! tile {
             $(concat!("smmla v", $c, ".4s, v", $x, ".16b, v10.16b"),)+
             $(concat!("smmla v", $d, ".4s, v", $x, ".16b, v11.16b"),)+
             "4:",
+            "tbz {flags:w}, #2, 5f",
+            // Accumulators, pixel by pixel.
+            $(concat!("zip1 v0.2d, v", $a, ".2d, v", $b, ".2d"),
+              concat!("zip1 v1.2d, v", $c, ".2d, v", $d, ".2d"),
+              concat!("zip2 v2.2d, v", $a, ".2d, v", $b, ".2d"),
+              concat!("zip2 v3.2d, v", $c, ".2d, v", $d, ".2d"),
+              "st1 {{v0.4s, v1.4s}}, [{out}], {out_stride}",
+              "st1 {{v2.4s, v3.4s}}, [{out}], {out_stride}",)+
+            "b 8f",
+            "5:",
             // Requantization: the registers of values and weights are free.
             "ldp q0, q1, [{head}, #64]",
             "ldp q2, q3, [{head}, #96]",
@@ -255,6 +287,7 @@ macro_rules! tile {
             $(concat!("tbl v", $a, ".16b, {{v", $a, ".16b}}, v5.16b"),)+
             $(concat!("st1 {{v", $a, ".d}}[0], [{out}], {out_stride}"),
               concat!("st1 {{v", $a, ".d}}[1], [{out}], {out_stride}"),)+
+            "8:",
             head = in(reg) &raw const *$head,
             unpair = in(reg) UNPAIR.as_ptr(),
             weights = inout(reg) $self.weights => _,
