@@ -67,9 +67,14 @@ pub fn erf(x: f32) -> f32 {
     const ONE: f32 = 3.8125;
     let inside = smaller(ONE, larger(-ONE, x));
     let square = inside * inside;
-    let above = ABOVE.iter().fold(0.0, |sum, c| sum * square + c);
-    let below = BELOW.iter().fold(0.0, |sum, c| sum * square + c);
-    smaller(1.0, larger(-1.0, inside * above / below))
+    let quotient = inside * polynomial(square, ABOVE) / polynomial(square, BELOW);
+    smaller(1.0, larger(-1.0, quotient))
+}
+
+/// Returns the value of a polynomial, the coefficient of the highest power first.
+#[inline(always)]
+fn polynomial<const N: usize>(x: f32, coefficients: [f32; N]) -> f32 {
+    coefficients[1..].iter().fold(coefficients[0], |sum, c| sum * x + c)
 }
 
 /// Returns `x / 2 * (1 + erf(x / sqrt(2)))`.
@@ -118,22 +123,15 @@ pub const LANES: usize = 16;
 /// Adds up partial sums, the second half to the first, until one is left.
 #[inline(always)]
 #[must_use]
-pub fn total(sums: [f32; LANES]) -> f32 {
-    joined(sums, |a, b| a + b)
-}
-
-/// Joins lanes, the second half with the first, until one is left.
-#[inline(always)]
-#[must_use]
-pub fn joined(mut lanes: [f32; LANES], join: impl Fn(f32, f32) -> f32) -> f32 {
+pub fn total(mut sums: [f32; LANES]) -> f32 {
     let mut left = LANES;
     while left > 1 {
         left /= 2;
         for i in 0..left {
-            lanes[i] = join(lanes[i], lanes[i + left]);
+            sums[i] += sums[i + left];
         }
     }
-    lanes[0]
+    sums[0]
 }
 
 /// Quantization of the values of one pixel by their own range.

@@ -26,7 +26,20 @@ pub(super) fn fold(values: &[Bytes], start: f32, join: impl Fn(f32, f32) -> f32)
     for (lane, value) in lanes.iter_mut().zip(rest) {
         *lane = join(float(*value), *lane);
     }
-    single::joined(lanes, join)
+    joined(lanes, join)
+}
+
+/// Joins the second half of lanes to the first until one is left: the compiler makes vectors of it.
+#[inline(always)] // as above
+fn joined(mut lanes: [f32; LANES], join: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut left = LANES;
+    while left > 1 {
+        left /= 2;
+        for i in 0..left {
+            lanes[i] = join(lanes[i], lanes[i + left]);
+        }
+    }
+    lanes[0]
 }
 
 /// Returns the sum of values: partial sums of every sixteenth, then those pair by pair.
