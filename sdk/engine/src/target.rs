@@ -46,7 +46,7 @@ const fn unpacked() -> [u8; 64] {
 
 const HALVES_OF_WORDS: Layout =
     Layout { lanes: &HALVES, group: 2, wide: true, filled: 4, ..Layout::PLAIN };
-/// Pairs of products of unsigned activations in 16 bits where they fit, widened by the kernel where not.
+/// Products of unsigned activations, two in 16 bits where they fit; elsewhere the kernel widens.
 const PAIRS_IN_WORDS: Layout = Layout { pairs: true, ..SIXTEEN_OF_FOURS };
 const FOUR: Layout = Layout { lanes: &in_order::<4>(), group: 16, ..Layout::PLAIN };
 const SIXTEEN_TAPS: Layout = Layout { lanes: &in_order::<16>(), ..Layout::PLAIN };
