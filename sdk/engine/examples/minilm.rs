@@ -197,14 +197,19 @@ fn main() {
             plan.live_set_bytes(),
             plan.packed_bytes()
         );
-        let mut spent = BTreeMap::<&str, Duration>::new();
-        for (kind, time) in kinds.iter().zip(least).filter(|(_, time)| *time < Duration::MAX) {
-            *spent.entry(kind).or_default() += time;
-        }
-        let mut spent: Vec<_> = spent.into_iter().collect();
-        spent.sort_by_key(|(_, time)| std::cmp::Reverse(*time));
-        for (kind, time) in spent {
-            println!("  {kind:20} {:6.2} ms", time.as_secs_f64() * 1e3);
-        }
+        print_kinds(&kinds, &least);
+    }
+}
+
+/// Prints the time of the nodes of each kind, the longest first.
+fn print_kinds(kinds: &[&str], least: &[Duration]) {
+    let mut spent = BTreeMap::<&str, Duration>::new();
+    for (kind, time) in kinds.iter().zip(least).filter(|(_, time)| **time < Duration::MAX) {
+        *spent.entry(kind).or_default() += *time;
+    }
+    let mut spent: Vec<_> = spent.into_iter().collect();
+    spent.sort_by_key(|(_, time)| std::cmp::Reverse(*time));
+    for (kind, time) in spent {
+        println!("  {kind:20} {:6.2} ms", time.as_secs_f64() * 1e3);
     }
 }
