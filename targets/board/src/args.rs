@@ -90,7 +90,7 @@ usage:
         [--rotate 0|90|180|270] [--led gpio:CHIP:LINE[,active=low]|none]
         [--names A,B] [--threshold 0.6] [--threads 1] [--memory FILE] [--script FILE]
         [--start-anew]                            without samples; the old FILE gets another name
-        [--fixed]                                 camera that stands still: compare with the empty scene
+        [--fixed]                                 compare with the empty scene: a camera that stands
         [--web [ADDR:]PORT]                       web page; with a token unless local only
         [--api [ADDR:]PORT|unix:PATH]             answers and teaching for other programs
         [--mqtt HOST[:PORT][/NAME]]               answers to an MQTT broker
