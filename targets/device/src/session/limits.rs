@@ -15,8 +15,8 @@ const SAMPLES: u16 = 180;
 pub(crate) const GOAL: u32 = 5;
 
 /// Returns the kind of a new head. Softmax regression hears words best: at the threshold that its
-/// background keeps to, 0.42 of the takes of others with 2 false accepts in 1,800 words, where
-/// [`HeadKind::Auto`] hears 0.04 (`suite wake::`).
+/// background keeps to, 0.26 of the takes of others without a false accept in 1,800 words, where
+/// [`HeadKind::Auto`] hears 0.06 (`suite wake::`).
 pub(crate) fn kind_for(extractor: &Extractor) -> HeadKind {
     if extractor.sound().is_some() { HeadKind::Softmax } else { HeadKind::Auto }
 }
