@@ -14,13 +14,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use cell_memory::CellMemory;
-use offshoot::{Detection, Error, Extractor, Mark, NOTHING, SpatialError, SpatialHead};
-use offshoot_core::head::check_name;
+use offshoot::{Detection, Error, Extractor, Mark, SpatialError, SpatialHead};
 
 use crate::camera::frame_buffer::CapturedFrame;
 use crate::ports::{Backlog, Change, FrameSource, Refused};
 use crate::session::details::Times;
-use crate::session::limits::MOST_CLASSES;
+use crate::session::places::put_first;
 use crate::session::run_loop::Step;
 use crate::session::{Flow, LINGER, LONG, LOST, Ports, SessionError};
 use crate::settings::Settings;
@@ -158,15 +157,7 @@ impl Pointing {
         let taught: Vec<String> = (0..count)
             .filter_map(|class| self.head.class_name(class).map(str::to_string))
             .collect();
-        let names = &mut self.settings.names;
-        names.retain(|name| !taught.contains(name) && name != NOTHING);
-        names.splice(0..0, taught);
-        let named = names.len().min(MOST_CLASSES);
-        for number in names.len()..MOST_CLASSES {
-            names.push(format!("thing {}", number + 1));
-        }
-        names.truncate(MOST_CLASSES);
-        named
+        put_first(&mut self.settings.names, taught)
     }
 
     fn greet(&mut self, has_lost: bool) {

@@ -6,7 +6,7 @@ use offshoot::{Extractor, SpatialHead, SpatialLimits};
 use offshoot_store::FileMedium;
 
 use crate::session::limits::MOST_CLASSES;
-use crate::session::record_file::{Cause, MemoryError, RecordFile, replaced, set_aside, size};
+use crate::session::record_file::{Cause, MemoryError, RecordFile, replaced, size};
 
 /// Limits of every head of a session.
 pub(crate) const LIMITS: SpatialLimits = SpatialLimits { classes: MOST_CLASSES as u8 };
@@ -43,16 +43,6 @@ impl CellMemory {
     /// again after a save.
     pub fn has_lost(&self) -> bool {
         self.file.has_lost()
-    }
-
-    /// Renames the file at `path` so that a new one is created; returns the new name, or `None` if
-    /// there is no file.
-    ///
-    /// # Errors
-    ///
-    /// [`MemoryError`] if the file is in use, or the file system reports an error.
-    pub fn set_aside(path: impl AsRef<Path>) -> Result<Option<PathBuf>, MemoryError> {
-        set_aside(path.as_ref())
     }
 
     /// Renames the file and goes on with a new one that holds this head; returns the new name of the

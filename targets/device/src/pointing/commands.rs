@@ -1,6 +1,9 @@
 //! Presses of a device that points.
 
-use super::{Done, NOTHING, Pointing, Shown, check_name};
+use offshoot::NOTHING;
+use offshoot_core::head::check_name;
+
+use super::{Done, Pointing, Shown};
 use crate::ports::{Action, Refused};
 use crate::session::limits::MOST_CLASSES;
 use crate::session::places::EMPTY;

@@ -86,7 +86,15 @@ pub(crate) fn teach(
 /// head's or the user's; the empty scene is not counted.
 pub(crate) fn complete_names(names: &mut Vec<String>, head: &Head) -> usize {
     // Classes of the memory keep their names and their indices.
-    let taught: Vec<String> = ordinary(head).map(|(_, name)| name.to_string()).collect();
+    let named = put_first(names, ordinary(head).map(|(_, name)| name.to_string()).collect());
+    // Index of the empty scene.
+    names.push(NOTHING.to_string());
+    named
+}
+
+/// Puts the names of taught classes first and gives a name to every button; returns how many are
+/// taught or the user's.
+pub(crate) fn put_first(names: &mut Vec<String>, taught: Vec<String>) -> usize {
     names.retain(|name| !taught.contains(name) && name != NOTHING);
     names.splice(0..0, taught);
     let named = names.len().min(MOST_CLASSES);
@@ -94,7 +102,5 @@ pub(crate) fn complete_names(names: &mut Vec<String>, head: &Head) -> usize {
         names.push(format!("thing {}", number + 1));
     }
     names.truncate(MOST_CLASSES);
-    // Index of the empty scene.
-    names.push(NOTHING.to_string());
     named
 }

@@ -117,11 +117,8 @@ impl Bench {
     ) -> Result<Remembered, DeviceError> {
         // Checked before a file is created.
         check_names(&self.settings.names)?;
+        self.set_aside(say)?;
         let path = &self.memory;
-        let aside = if self.starts_anew { Memory::set_aside(path)? } else { None };
-        if let Some(aside) = aside {
-            say(&format!("{}: kept as {}", path.display(), aside.display()));
-        }
         let (memory, head) = match self.settings.tunes {
             Tunes::Idle(_) => Memory::open_for_tuning(path, extractor, limits())?,
             Tunes::No | Tunes::Undone => Memory::open(path, extractor, limits())?,
@@ -134,6 +131,16 @@ impl Bench {
             (head, _) => head,
         };
         Ok((memory, head))
+    }
+
+    /// Renames the file of the memory if the device begins anew.
+    fn set_aside(&self, say: &mut dyn FnMut(&str)) -> Result<(), DeviceError> {
+        let path = &self.memory;
+        let aside = if self.starts_anew { Memory::set_aside(path)? } else { None };
+        if let Some(aside) = aside {
+            say(&format!("{}: kept as {}", path.display(), aside.display()));
+        }
+        Ok(())
     }
 
     /// Opens the camera, or the microphone of a package that takes sound.
@@ -188,11 +195,8 @@ impl Bench {
             let next = "leave --tune out";
             return Err(DeviceError::OtherSense { takes: "cells, which are not tuned", next });
         }
+        self.set_aside(say)?;
         let path = &self.memory;
-        let aside = if self.starts_anew { CellMemory::set_aside(path)? } else { None };
-        if let Some(aside) = aside {
-            say(&format!("{}: kept as {}", path.display(), aside.display()));
-        }
         let (memory, head) = CellMemory::open(path, extractor)?;
         if memory.has_lost() {
             say(&format!("{}: {LOST}", path.display()));
