@@ -27,8 +27,10 @@ if [[ ! -d $cache/$version ]]; then
     mv "$cache/new" "$cache/$version"
 fi
 
-program=$(cargo test --locked --workspace --test vivid --no-run 2>&1 | tee /dev/stderr |
-    sed -n 's/^ *Executable .*(\(.*\))$/\1/p')
+# All tests, as `cargo test` builds them: for this one alone crates have other features, and half of tract is compiled
+# again.
+program=$(cargo test --locked --workspace --no-run 2>&1 | tee /dev/stderr |
+    sed -n 's/^ *Executable tests\/vivid.rs (\(.*\))$/\1/p')
 image=$(mktemp -d)
 trap 'rm -rf "$image"' EXIT
 # The test's paths begin in its crate.
