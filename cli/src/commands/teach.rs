@@ -38,7 +38,7 @@ pub(super) fn run(args: &TeachArgs, packages: &Packages) -> Result<(), CommandEr
     let remembered = bench.remember(&extractor, &mut |notice| eprintln!("{notice}"))?;
     let session = {
         // Dropped at the end, so that the terminal is restored before anything is printed.
-        let (buttons, mut screen) = parts(args, &bench, script)?;
+        let Parts { buttons, mut screen } = parts(args, &bench, script)?;
         bench.teach(extractor, remembered, &mut Tee(&ending, buttons), &mut *screen)?
     };
     let head = session.head();
@@ -82,7 +82,7 @@ fn point(
     }
     let remembered = bench.remember_cells(&extractor, &mut |notice| eprintln!("{notice}"))?;
     let session = {
-        let (buttons, mut screen) = parts(args, bench, script)?;
+        let Parts { buttons, mut screen } = parts(args, bench, script)?;
         bench.point(extractor, remembered, &mut Tee(ending, buttons), &mut *screen)?
     };
     let head = session.head();
@@ -105,12 +105,14 @@ fn point(
     Ok(())
 }
 
+/// Buttons and screen, with those of the page and of other programs.
+struct Parts {
+    buttons: Box<dyn Buttons>,
+    screen: Box<dyn Screen>,
+}
+
 /// Opens buttons and screen, the page, the service and the broker.
-fn parts(
-    args: &TeachArgs,
-    bench: &Bench,
-    script: Option<Script>,
-) -> Result<(Box<dyn Buttons>, Box<dyn Screen>), CommandError> {
+fn parts(args: &TeachArgs, bench: &Bench, script: Option<Script>) -> Result<Parts, CommandError> {
     let web = args.web.map(|address| page(address, &bench.camera)).transpose()?;
     let url = web.as_ref().map(|(page, _)| page.url());
     let api = args.api.clone().map(|address| serve_api(&ApiOptions::new(address)));
@@ -130,7 +132,7 @@ fn parts(
     if let Some(publisher) = publisher {
         screen = Box::new(Tee(screen, publisher));
     }
-    Ok((buttons, screen))
+    Ok(Parts { buttons, screen })
 }
 /// Returns the device that the options describe.
 fn bench(args: &TeachArgs, pause: Duration) -> Bench {

@@ -42,7 +42,7 @@ pub(super) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<Outcome> {
         let works = tested.iter().all(|one| one.works);
         return Ok(if works { Outcome::Done } else { Outcome::CheckFailed });
     }
-    let (buttons, mut screen) = serve_all(args, buttons, screen, out)?;
+    let Parts { buttons, mut screen } = serve_all(args, Parts { buttons, screen }, out)?;
     let options = Options::new().threads(args.threads);
     let package = show_error(package(args), &mut *screen)?;
     let extractor = show_error(Extractor::open_with(&package, &options), &mut *screen)?;
@@ -65,14 +65,15 @@ pub(super) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// Adds the page, the service and the broker to buttons and screen.
-fn serve_all(
-    args: &RunArgs,
+/// Buttons and screen, with those of the page and of other programs.
+struct Parts {
     buttons: Box<dyn Buttons>,
     screen: Box<dyn Screen>,
-    out: &mut dyn Write,
-) -> Result<(Box<dyn Buttons>, Box<dyn Screen>)> {
-    let (mut buttons, mut screen) = (buttons, screen);
+}
+
+/// Adds the page, the service and the broker to buttons and screen.
+fn serve_all(args: &RunArgs, parts: Parts, out: &mut dyn Write) -> Result<Parts> {
+    let Parts { mut buttons, mut screen } = parts;
     if let Some(address) = args.web {
         let options = WebOptions::new(address, args.is_simulated());
         let (page, visitors) =
@@ -96,7 +97,7 @@ fn serve_all(
         out.flush()?;
         screen = Box::new(Tee(screen, publisher));
     }
-    Ok((buttons, screen))
+    Ok(Parts { buttons, screen })
 }
 
 /// Runs a session of a package with cells.

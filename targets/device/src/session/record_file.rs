@@ -109,7 +109,7 @@ impl RecordFile {
     pub fn load(&mut self) -> Result<Option<&[u8]>, MemoryError> {
         let record = self.store.load(&mut self.bytes);
         let record = record.map_err(|e| MemoryError::new(&self.path, e))?;
-        Ok(record.map(|record| &*record))
+        Ok(record)
     }
 
     /// Saves a record, of which `encode` writes the bytes and returns their number, `None` if there
