@@ -82,8 +82,8 @@ pub(crate) struct Head<const N: usize> {
     pub lo: int8x16_t,
     pub hi: int8x16_t,
     pub shift: int32x4_t,
-    /// Bit 0: shift other than 0. Bit 1: clamp narrower than the int8 range. Bit 2: accumulators are
-    /// the result.
+    /// Bit 0: shift other than 0. Bit 1: clamp narrower than the int8 range. Bit 2, which
+    /// is looked at beside bit 0 alone: accumulators are the result.
     pub flags: u32,
 }
 

@@ -5,8 +5,9 @@
 //! all 32 registers are in use. The intrinsics are unstable, hence whole tiles in assembly.
 
 use core::arch::asm;
+use core::mem::MaybeUninit;
 
-use super::common::{Head, RAW, block, kernel};
+use super::common::{Head, RAW, SHIFTS, block, kernel};
 use super::dot_depthwise;
 use crate::kernels::job::Rows;
 use crate::pack::Layout;
@@ -55,7 +56,7 @@ unsafe fn panels<const WIDTH: usize>(job: &Rows) {
             unsafe {
                 let base = job.panels.add(panel * panel_bytes);
                 let mut head = Head::load(base, job.tail);
-                head.flags |= if WIDTH == 1 { 0 } else { RAW };
+                head.flags |= if WIDTH == 1 { 0 } else { RAW | SHIFTS };
                 let tiles = Tiles { head: &head, weights: base.add(8 * LANES), job };
                 let cells = job.cells.add(start * job.stride);
                 let out = job.out.add(start * job.out_stride + panel * LANES * WIDTH);
@@ -118,7 +119,8 @@ impl Tiles<'_> {
         pixels: usize,
         left: usize,
     ) {
-        let mut codes = [0i8; 8 * LANES * size_of::<i32>()];
+        let mut codes = MaybeUninit::<[i32; 8 * LANES]>::uninit();
+        let codes = codes.as_mut_ptr().cast::<i8>();
         let step = LANES * WIDTH;
         for start in (0..pixels).step_by(8) {
             let here = (pixels - start).min(8);
@@ -126,12 +128,13 @@ impl Tiles<'_> {
             unsafe {
                 let cells = cells.add(start * self.job.stride);
                 match here {
-                    8 => self.tiles::<8>(cells, 1, codes.as_mut_ptr(), step),
-                    _ => self.tiles::<1>(cells, here, codes.as_mut_ptr(), step),
+                    8 => self.tiles::<8>(cells, 1, codes, step),
+                    _ => self.tiles::<1>(cells, here, codes, step),
                 }
-                for (p, pixel) in codes.chunks_exact(step).enumerate().take(here) {
+                for p in 0..here {
                     let out = out.add((start + p) * self.job.out_stride);
-                    out.copy_from_nonoverlapping(pixel.as_ptr(), left * WIDTH);
+                    // The tiles have written what is copied.
+                    out.copy_from_nonoverlapping(codes.add(p * step), left * WIDTH);
                 }
             }
         }
@@ -181,14 +184,14 @@ macro_rules! tile {
             $(concat!("sdot v", $lo, ".4s, v8.16b, v", $x, ".4b[0]"),)+
             $(concat!("sdot v", $hi, ".4s, v9.16b, v", $x, ".4b[0]"),)+
             "5:",
-            "tbz {flags:w}, #2, 9f",
-            $(concat!("st1 {{v", $lo, ".4s, v", $hi, ".4s}}, [{out}], {out_stride}"),)+
-            "b 12f",
-            "9:",
             // Requantization: the registers of values and weights are free.
             "ldp q0, q1, [{head}, #32]",
             "ldr q2, [{head}, #64]",
             "tbz {flags:w}, #0, 6f",
+            "tbz {flags:w}, #2, 9f",
+            $(concat!("st1 {{v", $lo, ".4s, v", $hi, ".4s}}, [{out}], {out_stride}"),)+
+            "b 12f",
+            "9:",
             "ldr q3, [{head}, #112]",
             $(concat!("sqshl v", $lo, ".4s, v", $lo, ".4s, v3.4s"),)+
             $(concat!("sqshl v", $hi, ".4s, v", $hi, ".4s, v3.4s"),)+

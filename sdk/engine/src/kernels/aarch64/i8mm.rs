@@ -9,7 +9,7 @@ use core::arch::aarch64::*;
 use core::arch::asm;
 use core::mem::MaybeUninit;
 
-use super::common::{Head, RAW, kernel};
+use super::common::{Head, RAW, SHIFTS, kernel};
 use super::dot_depthwise;
 use crate::kernels::job::{Rows, Tail};
 use crate::pack::Layout;
@@ -90,7 +90,7 @@ unsafe fn panels<const WIDTH: usize>(job: &Rows) {
             for panel in 0..job.channels.div_ceil(LANES) {
                 let base = job.panels.add(panel * panel_bytes);
                 let mut head = paired(base, job.tail);
-                head.flags |= if WIDTH == 1 { 0 } else { RAW };
+                head.flags |= if WIDTH == 1 { 0 } else { RAW | SHIFTS };
                 let left = (job.channels - panel * LANES).min(LANES);
                 let out = job.out.add(start * job.out_stride + panel * LANES * WIDTH);
                 let panel = Panel { head: &head, weights: base.add(8 * LANES), job, left };
@@ -153,7 +153,8 @@ impl Panel<'_> {
     /// The tiles lie behind `paired`, and their pixels behind `out`.
     #[target_feature(enable = "i8mm")]
     unsafe fn tiles<const WIDTH: usize>(&self, paired: *const i8, tiles: usize, out: *mut i8) {
-        let mut codes = [0i8; 8 * LANES * size_of::<i32>()];
+        let mut codes = MaybeUninit::<[i32; 8 * LANES]>::uninit();
+        let codes = codes.as_mut_ptr().cast::<i8>();
         for tile in 0..tiles {
             // SAFETY: the caller's promise.
             unsafe {
@@ -162,8 +163,8 @@ impl Panel<'_> {
                 if self.left == LANES {
                     self.eight(paired, out, self.job.out_stride);
                 } else {
-                    self.eight(paired, codes.as_mut_ptr(), LANES * WIDTH);
-                    self.store::<WIDTH>(&codes, out, 8);
+                    self.eight(paired, codes, LANES * WIDTH);
+                    self.store::<WIDTH>(codes, out, 8);
                 }
             }
         }
@@ -175,7 +176,8 @@ impl Panel<'_> {
     /// A row per pixel lies behind `cells`, the pixels behind `out`.
     #[target_feature(enable = "i8mm")]
     unsafe fn pixels<const WIDTH: usize>(&self, cells: *const i8, pixels: usize, out: *mut i8) {
-        let mut codes = [0i8; 2 * LANES * size_of::<i32>()];
+        let mut codes = MaybeUninit::<[i32; 2 * LANES]>::uninit();
+        let codes = codes.as_mut_ptr().cast::<i8>();
         for at in (0..pixels).step_by(2) {
             let here = (pixels - at).min(2);
             // A last pixel without a partner is paired with itself.
@@ -187,8 +189,8 @@ impl Panel<'_> {
                 if self.left == LANES && here == 2 {
                     self.two(cells, stride, out, self.job.out_stride);
                 } else {
-                    self.two(cells, stride, codes.as_mut_ptr(), LANES * WIDTH);
-                    self.store::<WIDTH>(&codes, out, here);
+                    self.two(cells, stride, codes, LANES * WIDTH);
+                    self.store::<WIDTH>(codes, out, here);
                 }
             }
         }
@@ -197,13 +199,13 @@ impl Panel<'_> {
     /// Stores the existing channels of the first pixels.
     ///
     /// # Safety
-    /// `pixels` pixels lie behind `out`.
-    unsafe fn store<const WIDTH: usize>(&self, codes: &[i8], out: *mut i8, pixels: usize) {
-        for (p, pixel) in codes.chunks_exact(LANES * WIDTH).enumerate().take(pixels) {
-            // SAFETY: the caller's promise.
+    /// `pixels` pixels of 8 results were written to `codes`, and as many lie behind `out`.
+    unsafe fn store<const WIDTH: usize>(&self, codes: *const i8, out: *mut i8, pixels: usize) {
+        for p in 0..pixels {
+            // SAFETY: the caller's promise; there are no more than 8 channels left.
             unsafe {
                 let out = out.add(p * self.job.out_stride);
-                out.copy_from_nonoverlapping(pixel.as_ptr(), self.left * WIDTH);
+                out.copy_from_nonoverlapping(codes.add(p * LANES * WIDTH), self.left * WIDTH);
             }
         }
     }
@@ -247,6 +249,12 @@ macro_rules! tile {
             $(concat!("smmla v", $c, ".4s, v", $x, ".16b, v10.16b"),)+
             $(concat!("smmla v", $d, ".4s, v", $x, ".16b, v11.16b"),)+
             "4:",
+            // Requantization: the registers of values and weights are free.
+            "ldp q0, q1, [{head}, #64]",
+            "ldp q2, q3, [{head}, #96]",
+            "ldr q4, [{head}, #128]",
+            "ldr q5, [{unpair}]",
+            "tbz {flags:w}, #0, 6f",
             "tbz {flags:w}, #2, 5f",
             // Accumulators, pixel by pixel.
             $(concat!("zip1 v0.2d, v", $a, ".2d, v", $b, ".2d"),
@@ -257,12 +265,6 @@ macro_rules! tile {
               "st1 {{v2.4s, v3.4s}}, [{out}], {out_stride}",)+
             "b 8f",
             "5:",
-            // Requantization: the registers of values and weights are free.
-            "ldp q0, q1, [{head}, #64]",
-            "ldp q2, q3, [{head}, #96]",
-            "ldr q4, [{head}, #128]",
-            "ldr q5, [{unpair}]",
-            "tbz {flags:w}, #0, 6f",
             "ldr q6, [{head}, #176]",
             $(concat!("sqshl v", $a, ".4s, v", $a, ".4s, v6.4s"),
               concat!("sqshl v", $b, ".4s, v", $b, ".4s, v6.4s"),
