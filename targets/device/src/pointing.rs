@@ -40,12 +40,12 @@ const LOOK: Duration = Duration::from_millis(50);
 const MOVED: f32 = 0.5;
 
 /// Frame on which objects are pointed at, and those that were.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Still {
     marks: Vec<Mark>,
     /// True if the marks are the head's last lesson.
     is_learned: bool,
-    touched: Option<Instant>,
+    touched: Instant,
 }
 
 /// Text on the screen in place of the answer.
@@ -81,6 +81,8 @@ pub struct Pointing {
     is_asked: bool,
     backlog: Backlog,
     is_gone: bool,
+    /// True if something was pressed before this frame.
+    is_pressed: bool,
     times: Times,
     shows_times: bool,
     outcome: Option<Result<Done, Refused>>,
@@ -129,6 +131,7 @@ impl Pointing {
             is_asked: false,
             backlog: Backlog::default(),
             is_gone: false,
+            is_pressed: false,
             times: Times::default(),
             shows_times: false,
             outcome: None,
@@ -250,9 +253,8 @@ impl Pointing {
 
     /// Ends a still frame after a while, and waits a little while there is one.
     fn rest(&mut self) {
-        let Some(still) = &mut self.still else { return };
-        let touched = *still.touched.get_or_insert_with(Instant::now);
-        if touched.elapsed() > STILL {
+        let Some(still) = &self.still else { return };
+        if still.touched.elapsed() > STILL {
             self.still = None;
         } else {
             thread::sleep(LOOK.min(self.settings.patience));
@@ -276,7 +278,10 @@ impl Step for Pointing {
             if let Some(place) = lesson {
                 self.teach_aimed(place)?;
             }
-            self.find()?;
+            // A still frame that nobody has touched has the same objects.
+            if std::mem::take(&mut self.is_pressed) || self.still.is_none() {
+                self.find()?;
+            }
             self.left = self.left.saturating_sub(1);
         }
         if lesson.is_some() {

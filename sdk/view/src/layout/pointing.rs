@@ -4,7 +4,7 @@ use embedded_graphics::prelude::*;
 use embedded_graphics::primitives::{Circle, PrimitiveStyle, Rectangle};
 
 use super::pen::{Pen, area};
-use crate::ink::Ink;
+use crate::ink::{Ink, Theme};
 use crate::objects::{Objects, Pointed};
 use crate::screen::share;
 use crate::text::{Align, Type, face};
@@ -57,11 +57,11 @@ where
 {
     let mut inside = pen.target.clipped(&place);
     let mut pen = Pen { target: &mut inside, theme: pen.theme };
-    let tone = pen.theme.track;
-    frame(&mut pen, place, tone)?;
+    let track = pen.theme.track;
+    frame(&mut pen, place, track)?;
     for one in objects.pointed {
         let Point { x, y } = at(one.centre, place);
-        let tone = if one.is_taught { pen.theme.lesson } else { pen.theme.answer };
+        let tone = tone(one, pen.theme);
         pen.fill(area(x - REACH, y, 2 * REACH + 1, 1), tone)?;
         pen.fill(area(x, y - REACH, 1, 2 * REACH + 1), tone)?;
     }
@@ -74,7 +74,7 @@ where
     D::Color: Ink,
 {
     let theme = pen.theme;
-    let tone = if one.is_taught { theme.lesson } else { theme.answer };
+    let tone = tone(one, theme);
     if let Some(size) = one.size {
         frame(pen, boxed(one.centre, size, place), tone)?;
     }
@@ -93,7 +93,7 @@ where
     D::Color: Ink,
 {
     let theme = pen.theme;
-    let tone = if one.is_taught { theme.lesson } else { theme.answer };
+    let tone = tone(one, theme);
     let middle = at(one.centre, place);
     let width = NAME.width(one.name) as i32;
     let height = NAME.height() as i32;
@@ -105,6 +105,11 @@ where
     let label = area(left, middle.y - height / 2, width, height);
     pen.fill(label, theme.background)?;
     pen.text(NAME, one.name, label, (tone, Align::Left)).map(drop)
+}
+
+/// Returns the colour of an object that is taught, or was found.
+fn tone<C: PixelColor>(one: &Pointed<'_>, theme: &Theme<C>) -> C {
+    if one.is_taught { theme.lesson } else { theme.answer }
 }
 
 /// Draws the outline of a box.

@@ -21,6 +21,7 @@ impl Pointing {
     /// Does what was pressed since the last frame, up to a lesson, which takes this one.
     pub(super) fn obey(&mut self, ports: &mut Ports<'_>) -> Result<Wish, SessionError> {
         while let Some(action) = ports.buttons.poll() {
+            self.is_pressed = true;
             let is_asked = std::mem::take(&mut self.is_asked);
             match action {
                 Action::Quit => return Ok(Wish::End),

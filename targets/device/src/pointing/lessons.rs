@@ -63,8 +63,9 @@ impl Pointing {
         if self.shot.frame().is_none() || self.is_gone {
             return self.refuse(Refused::NoFrame);
         }
-        let still = self.still.get_or_insert_with(Still::default);
-        still.touched = Some(Instant::now());
+        let touched = Instant::now();
+        let fresh = || Still { marks: Vec::new(), is_learned: false, touched };
+        self.still.get_or_insert_with(fresh).touched = touched;
     }
 
     /// Adds an object to the lesson of the still frame, which is learned anew.
