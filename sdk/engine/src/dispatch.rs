@@ -19,6 +19,8 @@ macro_rules! by_isa {
             Kind::Absent($kernel) => $fast,
             #[cfg(arm_dsp)]
             Kind::Dsp($kernel) => $fast,
+            #[cfg(arm_mve)]
+            Kind::Helium($kernel) => $fast,
             #[cfg(all(target_arch = "arm", target_os = "linux"))]
             Kind::Armv7($kernel) => $fast,
             #[cfg(target_arch = "x86_64")]
@@ -53,7 +55,7 @@ impl Isa {
     }
 
     /// Returns the name: `generic`, `avx2`, `avx-vnni`, `avx512-vnni`, `armv7-neon`,
-    /// `cortex-m`, `neon`, `neon-dot`, `neon-i8mm` or `wasm-simd128`.
+    /// `cortex-m`, `helium`, `neon`, `neon-dot`, `neon-i8mm` or `wasm-simd128`.
     pub fn name(self) -> &'static str {
         self.target().map_or("generic", |target| target.name())
     }

@@ -12,6 +12,8 @@ use crate::kernels::aarch64::neon::Neon;
 use crate::kernels::arm::armv7::Armv7;
 #[cfg(arm_dsp)]
 use crate::kernels::arm::dsp::Dsp;
+#[cfg(arm_mve)]
+use crate::kernels::arm::helium::Helium;
 use crate::kernels::unavailable::Absent;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 use crate::kernels::wasm32::simd128::Simd128;
@@ -36,6 +38,8 @@ pub(crate) enum Kind {
     Absent(Absent),
     #[cfg(arm_dsp)]
     Dsp(Dsp),
+    #[cfg(arm_mve)]
+    Helium(Helium),
     #[cfg(all(target_arch = "arm", target_os = "linux"))]
     Armv7(Armv7),
     #[cfg(target_arch = "x86_64")]
@@ -68,6 +72,8 @@ impl Isa {
             Absent::detect().map(Kind::Absent),
             #[cfg(arm_dsp)]
             Dsp::detect().map(Kind::Dsp),
+            #[cfg(arm_mve)]
+            Helium::detect().map(Kind::Helium),
             #[cfg(all(target_arch = "arm", target_os = "linux"))]
             Armv7::detect().map(Kind::Armv7),
             #[cfg(target_arch = "x86_64")]

@@ -104,10 +104,28 @@ pub(crate) const CORTEX_M: Target = Target {
     sums: None,
 };
 
+/// ARM's M-profile vector extension, which Cortex-M55 and M85 have.
+pub(crate) const HELIUM: Target = Target {
+    name: "helium",
+    rows: FOUR,
+    taps: Layout { lanes: &in_order::<1>(), group: 16, filled: 4, ..Layout::PLAIN },
+    sums: None,
+};
+
 impl Target {
     /// Every target, whatever the processor.
-    pub const ALL: [Self; 9] =
-        [AVX2, AVX_VNNI, AVX512_VNNI, ARMV7, CORTEX_M, NEON, NEON_DOT, NEON_I8MM, WASM_SIMD128];
+    pub const ALL: [Self; 10] = [
+        AVX2,
+        AVX_VNNI,
+        AVX512_VNNI,
+        ARMV7,
+        CORTEX_M,
+        HELIUM,
+        NEON,
+        NEON_DOT,
+        NEON_I8MM,
+        WASM_SIMD128,
+    ];
 
     /// Returns the target with this [name](Target::name).
     pub fn named(name: &str) -> Option<Self> {

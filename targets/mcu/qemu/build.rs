@@ -1,9 +1,13 @@
 //! Memory map of the emulated board, sprout's package with weights in the order of its kernels, and
-//! the lesson's frames with the answers that this machine gives.
+//! the lesson's frames with the answers that this machine gives; layers to test kernels with.
 
 #[allow(dead_code, reason = "parts that only the device uses")]
 #[path = "src/lesson.rs"]
 mod lesson;
+
+mod cases;
+#[path = "../../../sdk/engine/tests/common/mod.rs"]
+mod common;
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -29,8 +33,8 @@ struct Board {
     code: [u32; 2],
     package: [u32; 2],
     data: [u32; 2],
-    /// Order of weights; none: as they lie.
-    target: Option<&'static str>,
+    /// Orders of weights that its kernels read, the package's last; none: as they lie.
+    targets: &'static [&'static str],
 }
 
 const MIB: u32 = 1 << 20;
@@ -42,7 +46,7 @@ const BOARDS: [Board; 5] = [
         code: [0, MIB],
         package: [MIB, 3 * MIB],
         data: [0x2000_0000, 4 * MIB],
-        target: Some("cortex-m"),
+        targets: &["cortex-m"],
     },
     Board {
         cpu: "cortex-m7",
@@ -50,7 +54,7 @@ const BOARDS: [Board; 5] = [
         code: [0, MIB],
         package: [MIB, 3 * MIB],
         data: [0x2000_0000, 4 * MIB],
-        target: Some("cortex-m"),
+        targets: &["cortex-m"],
     },
     Board {
         cpu: "cortex-m33",
@@ -58,7 +62,7 @@ const BOARDS: [Board; 5] = [
         code: [0x1000_0000, MIB],
         package: [0x1010_0000, 3 * MIB],
         data: [0x3800_0000, 4 * MIB],
-        target: Some("cortex-m"),
+        targets: &["cortex-m"],
     },
     Board {
         cpu: "cortex-m55",
@@ -66,7 +70,7 @@ const BOARDS: [Board; 5] = [
         code: [0x1000_0000, MIB / 2],
         package: [0x1100_0000, 2 * MIB],
         data: [0x3000_0000, MIB / 2],
-        target: Some("cortex-m"),
+        targets: &["cortex-m", "helium"],
     },
     Board {
         cpu: "riscv32imac",
@@ -74,12 +78,13 @@ const BOARDS: [Board; 5] = [
         code: [0x8000_0000, MIB],
         package: [0x8010_0000, 3 * MIB],
         data: [0x8040_0000, 4 * MIB],
-        target: None,
+        targets: &[],
     },
 ];
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=cases.rs");
     println!("cargo::rerun-if-changed=src/lesson.rs");
     println!("cargo::rerun-if-changed={PACKAGE}");
     let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
@@ -97,6 +102,9 @@ fn main() {
     fs::write(out.join("answers.rs"), answers(&package, &frames)).expect("the folder is cargo's");
     fs::write(out.join("frames.rgb565"), frames).expect("the folder is cargo's");
     fs::write(out.join("sprout.offshoot"), package).expect("the folder is cargo's");
+    let targets = format!("const TARGETS: &[&str] = &{:?};\n", board.targets);
+    fs::write(out.join("targets.rs"), targets).expect("the folder is cargo's");
+    fs::write(out.join("cases"), cases::cases(board.targets)).expect("the folder is cargo's");
     println!("cargo::rustc-link-search={}", out.display());
     if is_riscv {
         println!("cargo::rustc-link-arg=-Tmemory.x");
@@ -131,7 +139,9 @@ fn memory(board: &Board) -> String {
 /// Returns the package, packed for the board's kernels.
 fn package(board: &Board) -> Vec<u8> {
     let file = fs::read(Path::new(PACKAGE)).expect("a package of the repository");
-    let Some(target) = board.target.and_then(Target::named) else { return file };
+    let Some(target) = board.targets.last().and_then(|name| Target::named(name)) else {
+        return file;
+    };
     let package = Package::open(&file).expect("a package of the repository");
     let graph = package.graph();
     let all = 0..graph.node_count();

@@ -12,3 +12,9 @@ mod dsp_depthwise;
 mod dsp_tile;
 #[cfg(arm_dsp)]
 mod dsp_widen;
+#[cfg(arm_mve)]
+pub(crate) mod helium;
+#[cfg(arm_mve)]
+mod helium_depthwise;
+#[cfg(arm_mve)]
+mod helium_tile;

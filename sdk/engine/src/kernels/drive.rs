@@ -362,6 +362,7 @@ pub(crate) unsafe fn depthwise<K: Kernel>(
             pixels,
             lines,
             line_step,
+            below: window.stride[0] == 1 && window.dilation[0] == 1,
             groups: places.div_ceil(K::TAPS.group),
             panels: layer.packed.as_ptr(),
             channels,

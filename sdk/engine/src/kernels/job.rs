@@ -78,6 +78,8 @@ pub(crate) struct Taps {
     pub lines: usize,
     /// Pointers from line to line.
     pub line_step: usize,
+    /// True if the windows of a line lie one row of the feature map below those of the line above.
+    pub below: bool,
     pub groups: usize,
     pub panels: *const i8,
     pub channels: usize,
