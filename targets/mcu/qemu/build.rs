@@ -102,9 +102,12 @@ fn main() {
     fs::write(out.join("answers.rs"), answers(&package, &frames)).expect("the folder is cargo's");
     fs::write(out.join("frames.rgb565"), frames).expect("the folder is cargo's");
     fs::write(out.join("sprout.offshoot"), package).expect("the folder is cargo's");
-    let targets = format!("const TARGETS: &[&str] = &{:?};\n", board.targets);
+    let count = board.targets.len();
+    let targets = format!("const TARGETS: [&str; {count}] = {:?};\n", board.targets);
     fs::write(out.join("targets.rs"), targets).expect("the folder is cargo's");
     fs::write(out.join("cases"), cases::cases(board.targets)).expect("the folder is cargo's");
+    let mobilenet = cases::mobilenet(board.targets);
+    fs::write(out.join("mobilenet"), mobilenet).expect("the folder is cargo's");
     println!("cargo::rustc-link-search={}", out.display());
     if is_riscv {
         println!("cargo::rustc-link-arg=-Tmemory.x");

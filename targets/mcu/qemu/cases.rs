@@ -1,8 +1,8 @@
 //! Random layers for the kernels' test on the device, with the results of the specification.
 
-use offshoot_core::graph::{Clamp, Graph, Window};
+use offshoot_core::graph::{Clamp, Element, Graph, Int8Op, Op, Tensor, TensorId, Window};
 use offshoot_core::package::GraphWriter;
-use offshoot_core::{Quant, Scale, Shape};
+use offshoot_core::{Multiplier, Quant, Scale, Shape};
 use offshoot_engine::{Isa, Target};
 
 use crate::common::{Conv, Rng, plan, random_conv, random_window, run_with};
@@ -12,8 +12,9 @@ const MOST_BYTES: usize = 1800 << 10;
 
 const SQUARE: Window = Window { kernel: [3; 2], stride: [1; 2], dilation: [1; 2], pad: [1; 4] };
 
-/// Cases in the order in which the device reads them: each is a list of lengths and what has them.
-pub struct Cases<'a> {
+/// Cases in the order in which the device reads them.
+struct Cases<'a> {
+    /// Names of the orders of weights that each has, behind its graph, its input and its result.
     targets: &'a [&'a str],
     bytes: Vec<u8>,
     rng: Rng,
@@ -31,7 +32,90 @@ pub fn cases(targets: &[&str]) -> Vec<u8> {
     cases.bytes
 }
 
+/// Channels of MobileNetV1 0.25 behind each pair of layers, and the stride of its depthwise one.
+const MOBILENET: [(u32, u8); 13] = [
+    (16, 1),
+    (32, 2),
+    (32, 1),
+    (64, 2),
+    (64, 1),
+    (128, 2),
+    (128, 1),
+    (128, 1),
+    (128, 1),
+    (128, 1),
+    (128, 1),
+    (256, 2),
+    (256, 1),
+];
+
+/// Returns a case of MobileNetV1 0.25 for 128 x 128 pixels without its classifier, with random weights.
+pub fn mobilenet(targets: &[&str]) -> Vec<u8> {
+    let mut cases = Cases { targets, bytes: Vec::new(), rng: Rng(1) };
+    cases.mobilenet();
+    cases.bytes
+}
+
 impl Cases<'_> {
+    fn mobilenet(&mut self) {
+        let input = Shape::new(128, 128, 3).unwrap();
+        let mut writer = GraphWriter::new(self.rng.tensor(input));
+        let halving = Window { stride: [2; 2], pad: [0, 0, 1, 1], ..SQUARE };
+        let mut at = self.layer(&mut writer, (Graph::INPUT, input), 8, 1, halving);
+        for (channels, stride) in MOBILENET {
+            let window = if stride == 2 { halving } else { SQUARE };
+            let wide = at.1.c() as u32;
+            at = self.layer(&mut writer, at, wide, wide as u16, window);
+            at = self.layer(&mut writer, at, channels, 1, Window::POINT);
+        }
+        let pool = Int8Op::AveragePool {
+            window: Window::covering(at.1).unwrap(),
+            include_pad: false,
+            multiplier: Multiplier::new(1.0).unwrap(),
+            clamp: Clamp::NONE,
+        };
+        let pooled = Tensor { shape: Shape::new(1, 1, 256).unwrap(), ..centred(at.1) };
+        let output = writer.node("pool", Op::Int8(pool), &[at.0], pooled).unwrap();
+        let x = self.rng.codes(input.elements());
+        let graph = writer.graph(output).unwrap();
+        let want = run_with(Isa::GENERIC, &graph, &x);
+        let clamped = want.iter().filter(|&&code| code == i8::MIN || code == i8::MAX).count();
+        assert!(10 * clamped < want.len(), "{clamped} results are clamped");
+        self.push(&graph, &x, &want);
+    }
+
+    /// Adds a layer whose results cover the codes. Rectifiers would cost nothing, they are the clamp.
+    fn layer(
+        &mut self,
+        writer: &mut GraphWriter,
+        (from, input): (TensorId, Shape),
+        channels: u32,
+        groups: u16,
+        window: Window,
+    ) -> (TensorId, Shape) {
+        let (h, w) = window.output(input).unwrap();
+        let shape = Shape::new(h, w, channels).unwrap();
+        let depth = input.c() / usize::from(groups);
+        let mut conv = Conv::random(&mut self.rng, depth, channels as usize, groups, window);
+        // Deviations of weights and of activations, and of a sum of so many products.
+        let spread = 74.0 * 60.0 * ((window.taps() * depth) as f64).sqrt();
+        let multiplier = Multiplier::new(50.0 / spread).unwrap();
+        conv.weights = (0..conv.weights.len()).map(|_| self.rng.code()).collect();
+        conv.mantissas.fill(multiplier.mantissa);
+        conv.bias.fill(0);
+        (conv.shift, conv.clamp) = (multiplier.shift, Clamp::NONE);
+        let op = Int8Op::Conv {
+            window,
+            groups,
+            weights: writer.codes(&conv.weights).unwrap(),
+            bias: writer.words(&conv.bias).unwrap(),
+            mantissas: writer.words(&conv.mantissas).unwrap(),
+            shift: conv.shift,
+            clamp: conv.clamp,
+        };
+        (writer.node("conv", Op::Int8(op), &[from], centred(shape)).unwrap(), shape)
+    }
+
     /// Rows of every length up to three registers, every remainder of tiles.
     fn pointwise(&mut self) {
         for depth in (1..=49).chain([63, 64, 65, 100, 320]) {
@@ -140,8 +224,7 @@ impl Cases<'_> {
         let a = self.rng.tensor(shape);
         let mut out = self.rng.tensor(Shape::new(h, w, conv.bias.len() as u32).unwrap());
         if conv.clamp == Clamp::NONE {
-            out.element =
-                offshoot_core::graph::Element::Int8(Quant { scale: Scale::ONE, zero_point: 3 });
+            out.element = Element::Int8(Quant { scale: Scale::ONE, zero_point: 3 });
         }
         let mut writer = GraphWriter::new(a);
         let id = conv.write(&mut writer, out);
@@ -168,12 +251,16 @@ impl Cases<'_> {
         let [x, want] = [x, want].map(bytes);
         let parts = [&records[..], &nodes, graph.weights(), &x, &want];
         let parts: Vec<&[u8]> = parts.into_iter().chain(panels.iter().map(Vec::as_slice)).collect();
-        self.bytes.extend((parts.len() as u32).to_le_bytes());
         for part in parts {
             self.bytes.extend((part.len() as u32).to_le_bytes());
             self.bytes.extend(part);
         }
     }
+}
+
+/// Returns a tensor whose zero is in the middle.
+fn centred(shape: Shape) -> Tensor {
+    Tensor { shape, element: Element::Int8(Quant { scale: Scale::ONE, zero_point: 0 }) }
 }
 
 fn bytes(codes: &[i8]) -> Vec<u8> {

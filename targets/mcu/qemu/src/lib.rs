@@ -8,6 +8,7 @@ mod board;
 #[cfg(target_arch = "riscv32")]
 #[path = "riscv.rs"]
 mod board;
+pub mod case;
 pub mod lesson;
 mod memory;
 

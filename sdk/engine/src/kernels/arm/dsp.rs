@@ -145,14 +145,14 @@ impl<'a, const N: usize> Blocks<'a, N> {
             let out = job.out.add(pixel * job.out_stride);
             if self.short {
                 self.codes(0..pairs, out, job.out_stride);
-                if job.channels % LANES > 0 {
+                if !job.channels.is_multiple_of(LANES) {
                     self.last_channel(pairs, out);
                 }
             } else {
                 for pair in 0..pairs {
                     self.sums(pair, LANES, out);
                 }
-                if job.channels % LANES > 0 {
+                if !job.channels.is_multiple_of(LANES) {
                     self.sums(pairs, 1, out);
                 }
             }

@@ -4,13 +4,14 @@
 //! a mantissa, in all its bits and saturating: no layer needs another path. Rows are read where they
 //! lie, of any length, because the last bytes are a matter of predicates.
 
+use core::arch::naked_asm;
 use core::array;
 
 use offshoot_core::quant;
 
 use super::helium_depthwise;
-use super::helium_tile::{PIXELS, Tile, shifted_tile, tile};
-use crate::kernels::job::{Kernel, Rows, Sum, Taps};
+use super::helium_tile::{PIXELS, Tiles};
+use crate::kernels::job::{Kernel, Pieces, Rows, Sum, Taps};
 use crate::target::{self, Target};
 
 /// Proof that the processor has the extension.
@@ -50,6 +51,63 @@ impl Kernel for Helium {
             }
         }
     }
+
+    unsafe fn pieces(self, job: &Pieces) {
+        let Pieces { codes, step, len, count, cells, stride } = *job;
+        // SAFETY: the caller's promise.
+        unsafe { copy(&Copies { codes, cells, step, stride, len, count }) };
+    }
+}
+
+/// Operands of [`copy`]; assembly knows the order.
+#[repr(C)]
+struct Copies {
+    codes: *const i8,
+    cells: *mut i8,
+    /// Bytes from piece to piece.
+    step: usize,
+    stride: usize,
+    len: usize,
+    count: usize,
+}
+
+/// Copies pieces of a feature map.
+///
+/// # Safety
+/// The contract of [`Kernel::pieces`]; there is a piece, and none is empty.
+#[unsafe(naked)]
+unsafe extern "C" fn copy(operands: *const Copies) {
+    naked_asm!(
+        ".cpu cortex-m55",
+        "push {{r4, r5, r6, r7, r8, lr}}",
+        "ldm r0, {{r0, r1, r2, r3, r4, r5}}",
+        "cmp r4, #16",
+        "bhi 3f",
+        // The most frequent: one register holds a piece.
+        "vctp.8 r4",
+        "dls lr, r5",
+        "2:",
+        "vpstt",
+        "vldrbt.u8 q0, [r0]",
+        "vstrbt.8 q0, [r1]",
+        "add r0, r0, r2",
+        "add r1, r1, r3",
+        "le lr, 2b",
+        "pop {{r4, r5, r6, r7, r8, pc}}",
+        "3:",
+        "mov r6, r0",
+        "mov r7, r1",
+        "dlstp.8 lr, r4",
+        "4:",
+        "vldrb.u8 q0, [r6], #16",
+        "vstrb.8 q0, [r7], #16",
+        "letp lr, 4b",
+        "add r0, r0, r2",
+        "add r1, r1, r3",
+        "subs r5, r5, #1",
+        "bne 3b",
+        "pop {{r4, r5, r6, r7, r8, pc}}",
+    )
 }
 
 /// Computes a convolution of gathered rows.
@@ -57,28 +115,17 @@ impl Kernel for Helium {
 /// # Safety
 /// Same contract as [`Kernel::rows`].
 unsafe fn rows(job: &Rows) {
-    let last = job.pixels - 1;
-    for first in (0..job.pixels).step_by(PIXELS) {
-        // Behind the last pixel is the last pixel again.
-        let pixels: [usize; PIXELS] = array::from_fn(|i| last.min(first + i));
-        let mut operands = Tile {
-            rows: pixels.map(|pixel| job.cells.wrapping_add(pixel * job.stride)),
-            outs: pixels.map(|pixel| job.out.wrapping_add(pixel * job.out_stride)),
-            depth: job.depth,
-            panels: job.panels,
-            channels: job.channels,
-            zero: job.tail.zero.into(),
-            shift: job.tail.shift.into(),
-            lo: [job.tail.clamp.lo.into(); 4],
-            hi: [job.tail.clamp.hi.into(); 4],
-        };
-        // SAFETY: the caller's promise: rows, panels and channels of these pixels.
-        unsafe {
-            if job.tail.shift == 0 {
-                tile(&mut operands);
-            } else {
-                shifted_tile(&mut operands);
-            }
+    let whole = job.pixels / PIXELS;
+    // SAFETY: the caller's promise: rows, panels and channels of these pixels.
+    unsafe {
+        if whole > 0 {
+            Tiles::new(job, [0, 1, 2], whole).run();
+        }
+        if !job.pixels.is_multiple_of(PIXELS) {
+            // Behind the last pixel is the last pixel again.
+            let last = job.pixels - 1;
+            let pixels = array::from_fn(|i| last.min(whole * PIXELS + i));
+            Tiles::new(job, pixels, 1).run();
         }
     }
 }

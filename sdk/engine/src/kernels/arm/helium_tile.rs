@@ -5,28 +5,77 @@
 
 use core::arch::naked_asm;
 
+use crate::kernels::job::{Rows, Tail};
+
 /// Pixels of a tile.
 pub(super) const PIXELS: usize = 3;
+
+/// Channels of a panel.
+const LANES: usize = 4;
 
 /// Operands of the loop; assembly knows the order.
 #[repr(C)]
 #[derive(Debug)]
-pub(super) struct Tile {
-    /// Cells of each pixel.
-    pub rows: [*const i8; PIXELS],
-    /// Results of each pixel, advanced by the loop.
-    pub outs: [*mut i8; PIXELS],
+pub(super) struct Tiles {
+    /// Cells of each pixel of a tile, and its results; the loop advances them.
+    rows: [*const i8; PIXELS],
+    outs: [*mut i8; PIXELS],
     /// Cells of a row.
-    pub depth: usize,
-    pub panels: *const i8,
-    /// Channels that are left, counted down by the loop.
-    pub channels: usize,
+    depth: usize,
+    panels: *const i8,
+    /// Channels that are left of a tile, for the loop.
+    left: usize,
     /// Zero point of the output.
-    pub zero: i32,
+    zero: i32,
     /// Left shift of sums.
-    pub shift: u32,
-    pub lo: [i32; 4],
-    pub hi: [i32; 4],
+    shift: u32,
+    lo: [i32; LANES],
+    hi: [i32; LANES],
+    channels: usize,
+    /// Bytes from a tile's cells to those of the next, and from behind its results.
+    row_advance: usize,
+    out_advance: usize,
+    /// Number of tiles.
+    count: usize,
+}
+
+impl Tiles {
+    /// Returns tiles, the first of which has these pixels; others follow it.
+    pub fn new(job: &Rows, pixels: [usize; PIXELS], count: usize) -> Self {
+        let Tail { shift, zero, clamp, .. } = job.tail;
+        let written = job.channels.next_multiple_of(LANES);
+        Self {
+            rows: pixels.map(|pixel| job.cells.wrapping_add(pixel * job.stride)),
+            outs: pixels.map(|pixel| job.out.wrapping_add(pixel * job.out_stride)),
+            depth: job.depth,
+            panels: job.panels,
+            left: 0,
+            zero: zero.into(),
+            shift: shift.into(),
+            lo: [clamp.lo.into(); LANES],
+            hi: [clamp.hi.into(); LANES],
+            channels: job.channels,
+            row_advance: PIXELS * job.stride,
+            out_advance: (PIXELS * job.out_stride).wrapping_sub(written),
+            count,
+        }
+    }
+
+    /// Computes all channels of the tiles.
+    ///
+    /// # Safety
+    /// The job has these pixels; panels are of four channels in groups of 16 places; neither depth,
+    /// channels nor tiles are 0.
+    pub unsafe fn run(&mut self) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if self.shift == 0 {
+                tiles(self);
+            } else {
+                shifted_tiles(self);
+            }
+        }
+    }
 }
 
 /// Sums two channels of three pixels, weights from `$weights` bytes behind the panel's start on, and
@@ -73,17 +122,21 @@ macro_rules! half {
 }
 
 /// Defines the loop, with `$shift` between sums and mantissas.
-macro_rules! tile {
+macro_rules! tiles {
     ($(#[$doc:meta])* $name:ident, [$($shift:literal)*]) => {
         $(#[$doc])*
         #[unsafe(naked)]
-        pub(super) unsafe extern "C" fn $name(operands: *mut Tile) {
+        unsafe extern "C" fn $name(operands: *mut Tiles) {
             naked_asm!(
                 ".cpu cortex-m55",
                 "push {{r4, r5, r6, r7, r8, r9, r10, r11, r12, lr}}",
                 "vpush {{d8-d15}}",
                 "mov r12, r0",
-                "ldrd r9, r11, [r12, #24]",
+                "ldr r9, [r12, #24]",
+                "0:",
+                "ldr r11, [r12, #28]",
+                "ldr r4, [r12, #76]",
+                "str r4, [r12, #32]",
                 "1:",
                 half!("32", "2", "0"),
                 half!("48", "3", "1"),
@@ -120,6 +173,20 @@ macro_rules! tile {
                 "subs r4, r4, #4",
                 "str r4, [r12, #32]",
                 "bgt 1b",
+                "ldrd r0, r2, [r12, #80]",
+                "add r1, r1, r2",
+                "add r3, r3, r2",
+                "add r5, r5, r2",
+                "stm r7, {{r1, r3, r5}}",
+                "ldm r12, {{r1, r3, r5}}",
+                "add r1, r1, r0",
+                "add r3, r3, r0",
+                "add r5, r5, r0",
+                "stm r12, {{r1, r3, r5}}",
+                "ldr r4, [r12, #88]",
+                "subs r4, r4, #1",
+                "str r4, [r12, #88]",
+                "bne 0b",
                 "vpop {{d8-d15}}",
                 "pop {{r4, r5, r6, r7, r8, r9, r10, r11, r12, pc}}",
             )
@@ -127,20 +194,19 @@ macro_rules! tile {
     };
 }
 
-tile! {
-    /// Computes three pixels times all channels.
+tiles! {
+    /// Computes tiles of three pixels times all channels.
     ///
     /// # Safety
-    /// Operands lie as [`Tile`] says, panels of four channels in groups of 16 places; neither depth nor
-    /// channels are 0.
-    tile, []
+    /// Operands lie as [`Tiles`] says, panels as [`Tiles::run`] does.
+    tiles, []
 }
 
-tile! {
-    /// Computes three pixels times all channels of a layer with a shift.
+tiles! {
+    /// The same for a layer with a shift.
     ///
     /// # Safety
-    /// The contract of [`tile`].
-    shifted_tile,
+    /// The contract of [`tiles`].
+    shifted_tiles,
     ["ldr r2, [r12, #40]" "vqshl.s32 q5, r2" "vqshl.s32 q6, r2" "vqshl.s32 q7, r2"]
 }

@@ -8,8 +8,15 @@
 use offshoot_core::package::GoldenInput;
 use offshoot_core::{Embedding, Frame, Package};
 use offshoot_engine::{Arena, Extractor, Isa, Layers, Plan, Slot, Step};
+use offshoot_mcu_qemu::case::Cases;
 use offshoot_mcu_qemu::{ARENA, Counter, PACKAGE, end, entry, println, stack_used};
 use static_cell::ConstStaticCell;
+
+const MOBILENET_BYTES: usize = include_bytes!(concat!(env!("OUT_DIR"), "/mobilenet")).len();
+
+/// MobileNetV1 0.25 for 128 x 128 pixels, with random weights.
+#[unsafe(link_section = ".package")]
+static MOBILENET: [u8; MOBILENET_BYTES] = *include_bytes!(concat!(env!("OUT_DIR"), "/mobilenet"));
 
 /// Feature maps, aligned like an arena.
 #[repr(C, align(64))]
@@ -39,6 +46,7 @@ fn main() -> ! {
     );
     for isa in Isa::available().filter(|isa| *isa == Isa::GENERIC || is_packed(isa)) {
         run(&mut counter, &package, isa, steps, slots, bytes);
+        run_mobilenet(&mut counter, isa, steps, slots, bytes);
     }
     extract(&mut counter);
     end()
@@ -88,6 +96,25 @@ fn run(
     if option_env!("PROFILE").is_some() {
         profile(counter, &plan, graph.weights(), packed, arena);
     }
+}
+
+/// Runs MobileNetV1 with one instruction set's kernels.
+fn run_mobilenet(
+    counter: &mut Counter,
+    isa: Isa,
+    steps: &mut [Step],
+    slots: &mut [Slot],
+    arena: &mut [i8],
+) {
+    let case = Cases::new(&MOBILENET).next().expect("a case");
+    let plan = Plan::new(&case.graph, isa, slots, steps).expect("an int8 graph");
+    let panels = case.panels(isa.name());
+    arena[plan.input().range()].copy_from_slice(case.x);
+    let (ran, spent) = counter.count(|| plan.run(case.graph.weights(), panels, arena));
+    ran.expect("memory by the plan");
+    case.compare(isa, &arena[plan.output().range()]);
+    println!("{isa}.mobilenet\t{spent}");
+    println!("{isa}.mobilenet.arena\t{}", plan.arena_bytes());
 }
 
 /// Runs every golden vector by the extractor, as an application does.
