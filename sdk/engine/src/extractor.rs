@@ -109,8 +109,8 @@ pub struct Extractor<'a> {
 impl<'a> Extractor<'a> {
     /// Opens a package and plans its network.
     ///
-    /// Weights that were packed for this processor (`offshoot convert --target`) are used in place;
-    /// without them portable code runs the network, see [`Extractor::isa`].
+    /// Weights that were packed for this processor (`offshoot convert --target`) are used in place, by
+    /// the kernels that read them; without them portable code runs the network, see [`Extractor::isa`].
     ///
     /// # Errors
     /// The package is not sound or not int8, or there is too little memory.
@@ -132,9 +132,11 @@ impl<'a> Extractor<'a> {
         if need > LAYERS {
             return Err(OpenError::Layers { need, have: LAYERS });
         }
-        let isa = Isa::best();
-        let packed = package.packed().filter(|packed| isa.reads(packed));
-        let isa = if packed.is_some() { isa } else { Isa::GENERIC };
+        let packed = package.packed();
+        let mut kernels = Isa::available().rev();
+        let isa = kernels.find(|isa| packed.as_ref().is_some_and(|packed| isa.reads(packed)));
+        let packed = packed.filter(|_| isa.is_some());
+        let isa = isa.unwrap_or_default();
         let slots = layers.slots.as_flattened_mut();
         let plan = Plan::new(package.graph(), isa, slots, &mut layers.steps[..])?;
         let need = plan.arena_bytes();

@@ -18,11 +18,13 @@ struct Cases<'a> {
     targets: &'a [&'a str],
     bytes: Vec<u8>,
     rng: Rng,
+    /// True if some begin at odd addresses.
+    odd: bool,
 }
 
 /// Returns all cases, with weights packed for each of the targets.
 pub fn cases(targets: &[&str]) -> Vec<u8> {
-    let mut cases = Cases { targets, bytes: Vec::new(), rng: Rng(24) };
+    let mut cases = Cases { targets, bytes: Vec::new(), rng: Rng(24), odd: true };
     cases.pointwise();
     cases.depthwise();
     cases.convolutions();
@@ -51,7 +53,7 @@ const MOBILENET: [(u32, u8); 13] = [
 
 /// Returns a case of MobileNetV1 0.25 for 128 x 128 pixels without its classifier, with random weights.
 pub fn mobilenet(targets: &[&str]) -> Vec<u8> {
-    let mut cases = Cases { targets, bytes: Vec::new(), rng: Rng(1) };
+    let mut cases = Cases { targets, bytes: Vec::new(), rng: Rng(1), odd: false };
     cases.mobilenet();
     cases.bytes
 }
@@ -100,7 +102,8 @@ impl Cases<'_> {
         // Deviations of weights and of activations, and of a sum of so many products.
         let spread = 74.0 * 60.0 * ((window.taps() * depth) as f64).sqrt();
         let multiplier = Multiplier::new(50.0 / spread).unwrap();
-        conv.weights = (0..conv.weights.len()).map(|_| self.rng.code()).collect();
+        // The converter gives no -128.
+        conv.weights = (0..conv.weights.len()).map(|_| self.rng.code().max(-127)).collect();
         conv.mantissas.fill(multiplier.mantissa);
         conv.bias.fill(0);
         (conv.shift, conv.clamp) = (multiplier.shift, Clamp::NONE);
@@ -251,8 +254,13 @@ impl Cases<'_> {
         let [x, want] = [x, want].map(bytes);
         let parts = [&records[..], &nodes, graph.weights(), &x, &want];
         let parts: Vec<&[u8]> = parts.into_iter().chain(panels.iter().map(Vec::as_slice)).collect();
+        // Kernels of the DSP extension take another path where panels lie at odd addresses.
+        let at = if self.odd && self.rng.below(4) == 0 { self.rng.below(4) as usize } else { 0 };
         for part in parts {
+            let skipped = (at + 4 - self.bytes.len() % 4) % 4;
             self.bytes.extend((part.len() as u32).to_le_bytes());
+            self.bytes.extend((skipped as u32).to_le_bytes());
+            self.bytes.extend(&vec![0; skipped]);
             self.bytes.extend(part);
         }
     }

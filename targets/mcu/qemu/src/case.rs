@@ -26,9 +26,15 @@ impl Cases {
         Self(bytes)
     }
 
+    fn number(&mut self) -> usize {
+        let (number, rest) = self.0.split_first_chunk().expect("a number");
+        self.0 = rest;
+        u32::from_le_bytes(*number) as usize
+    }
+
     fn part(&mut self) -> &'static [u8] {
-        let (length, rest) = self.0.split_first_chunk().expect("a number");
-        let (part, rest) = rest.split_at(u32::from_le_bytes(*length) as usize);
+        let [length, skipped] = [(); 2].map(|()| self.number());
+        let (part, rest) = self.0[skipped..].split_at(length);
         self.0 = rest;
         part
     }

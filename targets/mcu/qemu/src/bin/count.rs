@@ -9,14 +9,15 @@ use offshoot_core::package::GoldenInput;
 use offshoot_core::{Embedding, Frame, Package};
 use offshoot_engine::{Arena, Extractor, Isa, Layers, Plan, Slot, Step};
 use offshoot_mcu_qemu::case::Cases;
-use offshoot_mcu_qemu::{ARENA, Counter, PACKAGE, end, entry, println, stack_used};
+use offshoot_mcu_qemu::{ARENA, Counter, File, PACKAGE, end, entry, println, stack_used};
 use static_cell::ConstStaticCell;
 
 const MOBILENET_BYTES: usize = include_bytes!(concat!(env!("OUT_DIR"), "/mobilenet")).len();
 
 /// MobileNetV1 0.25 for 128 x 128 pixels, with random weights.
 #[unsafe(link_section = ".package")]
-static MOBILENET: [u8; MOBILENET_BYTES] = *include_bytes!(concat!(env!("OUT_DIR"), "/mobilenet"));
+static MOBILENET: File<[u8; MOBILENET_BYTES]> =
+    File(*include_bytes!(concat!(env!("OUT_DIR"), "/mobilenet")));
 
 /// Feature maps, aligned like an arena.
 #[repr(C, align(64))]
@@ -106,7 +107,7 @@ fn run_mobilenet(
     slots: &mut [Slot],
     arena: &mut [i8],
 ) {
-    let case = Cases::new(&MOBILENET).next().expect("a case");
+    let case = Cases::new(&MOBILENET.0).next().expect("a case");
     let plan = Plan::new(&case.graph, isa, slots, steps).expect("an int8 graph");
     let panels = case.panels(isa.name());
     arena[plan.input().range()].copy_from_slice(case.x);

@@ -6,13 +6,13 @@
 
 use offshoot_engine::{Isa, Plan, Slot, Step};
 use offshoot_mcu_qemu::case::{Case, Cases};
-use offshoot_mcu_qemu::{end, entry, println};
+use offshoot_mcu_qemu::{File, end, entry, println};
 use static_cell::ConstStaticCell;
 
 const BYTES: usize = include_bytes!(concat!(env!("OUT_DIR"), "/cases")).len();
 
 #[unsafe(link_section = ".package")]
-static CASES: [u8; BYTES] = *include_bytes!(concat!(env!("OUT_DIR"), "/cases"));
+static CASES: File<[u8; BYTES]> = File(*include_bytes!(concat!(env!("OUT_DIR"), "/cases")));
 
 /// Bytes of the arena of every case.
 const ARENA: usize = 64 << 10;
@@ -37,7 +37,7 @@ fn main() -> ! {
     let slots = &mut SLOTS.take()[..];
     let memory = &mut MEMORY.take().0[..];
     let mut count = 0;
-    for (index, case) in Cases::new(&CASES).enumerate() {
+    for (index, case) in Cases::new(&CASES.0).enumerate() {
         for isa in Isa::available() {
             run(&case, index, isa, steps, slots, memory);
         }
