@@ -28,6 +28,15 @@ pub(crate) trait Codes {
     fn read(&self, at: usize, codes: &mut [i8]);
     /// Writes int8 values of a result to the arena from offset `at` on.
     fn write(&mut self, at: usize, codes: &[i8]);
+    /// Copies `len` bytes of an operand at offset `from` to the result at offset `to`, unless they
+    /// lie there, and lends them to be changed, beside bytes of an operand that lies apart.
+    fn lend(
+        &mut self,
+        from: usize,
+        to: usize,
+        len: usize,
+        apart: Range<usize>,
+    ) -> (&mut [i8], &[i8]);
     /// Replaces each value `code` with `table[code + 128]`.
     fn look_up(&self, table: &[i8; 256], codes: &mut [i8]);
 }

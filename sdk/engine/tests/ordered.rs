@@ -542,6 +542,35 @@ fn long_linear_layers_have_the_specified_bits() {
     }
 }
 
+/// Depthwise windows inside the feature map and across its borders, of channels that are no multiple
+/// of a vector's, with rows of several pixels.
+#[test]
+fn depthwise_windows_have_the_specified_bits() {
+    let point = Window::POINT;
+    let large = Window { kernel: [7, 7], pad: [3; 4], ..point };
+    let windows = [
+        (large, [9, 14, 37]),
+        (Window { stride: [2, 2], ..large }, [10, 19, 16]),
+        (Window { kernel: [3, 3], dilation: [2, 2], pad: [2; 4], ..point }, [7, 11, 5]),
+        (Window { kernel: [1, 9], pad: [0, 4, 0, 4], ..point }, [2, 13, 33]),
+        (Window { kernel: [9, 9], pad: [4; 4], ..point }, [5, 6, 17]),
+    ];
+    for (window, [h, w, c]) in windows {
+        let a = shape(h, w, c);
+        let writer = GraphWriter::new(Tensor { shape: a, element: Element::Float });
+        let mut random = Random { rng: Rng(c as u64), writer, shapes: vec![a] };
+        let weights = random.blob(window.taps() * c);
+        let bias = random.blob(c);
+        let (h, w) = window.output(a).unwrap();
+        let op = FloatOp::Conv { window, groups: c as u16, weights, bias };
+        random.add(op, &[0], shape(h as usize, w as usize, c));
+        let input = floats(&mut random.rng, a.elements());
+        let wanted = want(&random.writer.graph(1).unwrap(), &input).remove(1);
+        let got = values(&run(&random.writer, 1, &bytes(&input)));
+        assert!(got.iter().map(|v| v.to_bits()).eq(wanted.iter().map(|v| v.to_bits())));
+    }
+}
+
 /// Int8 layers and floats in one plan.
 #[test]
 fn floats_become_codes_and_codes_floats() {

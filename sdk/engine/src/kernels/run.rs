@@ -145,6 +145,25 @@ impl<F: Fn(&[i8; 256], &mut [i8])> Codes for Own<'_, F> {
     }
 
     #[inline(always)] // as above
+    fn lend(
+        &mut self,
+        from: usize,
+        to: usize,
+        len: usize,
+        apart: Range<usize>,
+    ) -> (&mut [i8], &[i8]) {
+        let at = self.arena.slice(from..from + len);
+        assert!(apart.end <= to || to + len <= apart.start, "planned");
+        // SAFETY: as above; the two slices share no byte.
+        unsafe {
+            if from != to {
+                self.arena.slice(to..to + len).copy_from(at, len);
+            }
+            (self.arena.write(to..to + len), self.arena.read(apart))
+        }
+    }
+
+    #[inline(always)] // as above
     fn look_up(&self, table: &[i8; 256], codes: &mut [i8]) {
         (self.look_up)(table, codes);
     }

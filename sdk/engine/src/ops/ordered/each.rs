@@ -6,11 +6,15 @@ use offshoot_core::graph::{Binary, Unary};
 use offshoot_core::quant::single;
 
 use super::super::Codes;
-use super::{Bytes, bytes, float};
+use super::{Bytes, bytes, float, values, values_mut};
 use crate::plan::step::Value;
 
-/// Most values at a time: enough that copies cost little beside the function.
+/// Most values at a time of an operand that is copied because the result overwrites it.
 const VALUES: usize = 256;
+
+/// Most values at a time that are changed in their place: they stay in the first-level cache where
+/// they are copied there first.
+const LENT: usize = 1024;
 
 type Block = [Bytes; VALUES];
 
@@ -91,6 +95,20 @@ fn pairs(op: Binary, a: &mut [Bytes], b: &[Bytes]) {
     }
 }
 
+/// Computes a function of the values of a block and one other value into the block.
+#[inline(always)] // as above
+fn with_one(op: Binary, a: &mut [Bytes], b: f32) {
+    match op {
+        Binary::Add => apply(a, |a| a + b),
+        Binary::Sub => apply(a, |a| a - b),
+        Binary::Mul => apply(a, |a| a * b),
+        Binary::Div => apply(a, |a| a / b),
+        Binary::Max => apply(a, |a| single::larger(a, b)),
+        Binary::Min => apply(a, |a| single::smaller(a, b)),
+        _ => unreachable!("planned: a function of this version"),
+    }
+}
+
 #[inline(always)] // as above
 pub(super) fn unary(
     codes: &mut impl Codes,
@@ -98,12 +116,10 @@ pub(super) fn unary(
     [a, _, out]: [&Value; 3],
     range: Range<usize>,
 ) {
-    let mut block: Block = [Bytes::default(); VALUES];
-    for start in range.clone().step_by(VALUES) {
-        let x = &mut block[..VALUES.min(range.end - start)];
-        codes.read(a.offset + 4 * start, x.as_flattened_mut());
-        function(unary, x);
-        codes.write(out.offset + 4 * start, x.as_flattened());
+    for start in range.clone().step_by(LENT) {
+        let len = LENT.min(range.end - start);
+        let (x, _) = codes.lend(a.offset + 4 * start, out.offset + 4 * start, 4 * len, 0..0);
+        function(unary, values_mut(x));
     }
 }
 
@@ -116,15 +132,12 @@ pub(super) fn constant(
     range: Range<usize>,
 ) {
     let period = constants.len();
-    let mut block: Block = [Bytes::default(); VALUES];
     let mut start = range.start;
     while start < range.end {
         let place = start % period;
-        let len = VALUES.min(range.end - start).min(period - place);
-        let x = &mut block[..len];
-        codes.read(a.offset + 4 * start, x.as_flattened_mut());
-        pairs(op, x, &constants[place..place + len]);
-        codes.write(out.offset + 4 * start, x.as_flattened());
+        let len = LENT.min(range.end - start).min(period - place);
+        let (x, _) = codes.lend(a.offset + 4 * start, out.offset + 4 * start, 4 * len, 0..0);
+        pairs(op, values_mut(x), &constants[place..place + len]);
         start += len;
     }
 }
@@ -138,32 +151,39 @@ pub(super) fn binary(
     range: Range<usize>,
 ) {
     let mut block: Block = [Bytes::default(); VALUES];
-    let mut other: Block = [Bytes::default(); VALUES];
     let whole = b.shape == out.shape;
+    let apart = b.range().end <= out.offset || out.range().end <= b.offset;
+    let most = if apart { LENT } else { VALUES };
     let channels = if whole { out.shape.elements() } else { out.shape.c() };
     let mut start = range.start;
     while start < range.end {
         let channel = start % channels;
-        let len = VALUES.min(range.end - start).min(channels - channel);
-        let x = &mut block[..len];
-        codes.read(a.offset + 4 * start, x.as_flattened_mut());
-        let other = &mut other[..len];
-        if whole {
-            codes.read(b.offset + 4 * start, other.as_flattened_mut());
+        let len = most.min(range.end - start).min(channels - channel);
+        let [x, y] = [a, out].map(|value| value.offset + 4 * start);
+        let other = if whole { b.offset + 4 * start } else { repeated(start, b, out) };
+        if !whole && b.shape.c() == 1 {
+            let mut one = [Bytes::default()];
+            codes.read(other, &mut one[0]);
+            let (x, _) = codes.lend(x, y, 4 * len, 0..0);
+            with_one(op, values_mut(x), float(one[0]));
+        } else if apart {
+            let (x, other) = codes.lend(x, y, 4 * len, other..other + 4 * len);
+            pairs(op, values_mut(x), values(other));
         } else {
-            let pixel = start / channels;
-            let y = (pixel / out.shape.w()).min(b.shape.h() - 1);
-            let x = (pixel % out.shape.w()).min(b.shape.w() - 1);
-            let at = b.offset + 4 * (y * b.shape.w() + x) * b.shape.c();
-            if b.shape.c() == 1 {
-                codes.read(at, &mut other[0]);
-                other.fill(other[0]);
-            } else {
-                codes.read(at + 4 * channel, other.as_flattened_mut());
-            }
+            codes.read(other, block[..len].as_flattened_mut());
+            let (x, _) = codes.lend(x, y, 4 * len, 0..0);
+            pairs(op, values_mut(x), &block[..len]);
         }
-        pairs(op, x, other);
-        codes.write(out.offset + 4 * start, x.as_flattened());
         start += len;
     }
+}
+
+/// Returns the offset of the value of `b` that is repeated for value `start` of the result.
+#[inline(always)] // as above
+fn repeated(start: usize, b: &Value, out: &Value) -> usize {
+    let pixel = start / out.shape.c();
+    let y = (pixel / out.shape.w()).min(b.shape.h() - 1);
+    let x = (pixel % out.shape.w()).min(b.shape.w() - 1);
+    let channel = (start % out.shape.c()).min(b.shape.c() - 1);
+    b.offset + 4 * ((y * b.shape.w() + x) * b.shape.c() + channel)
 }

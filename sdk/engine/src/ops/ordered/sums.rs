@@ -125,8 +125,8 @@ fn tile<const R: usize>(rows: &[Bytes], matrix: &[Bytes], depth: usize, y: &mut 
     let whole = columns / LANES * LANES;
     for start in (0..whole).step_by(LANES) {
         let mut sums = [[0f32; LANES]; R];
-        for (at, line) in matrix.chunks_exact(columns).enumerate() {
-            let Some(line) = line[start..].first_chunk::<LANES>() else { continue };
+        for at in 0..depth {
+            let Some(line) = matrix[at * columns + start..].first_chunk::<LANES>() else { break };
             let b = line.map(float);
             for r in 0..R {
                 let a = float(rows[r][at]);
@@ -174,6 +174,9 @@ pub(super) fn conv(
     let channels = out.shape.c();
     let depth = a.shape.c() / layer.groups;
     let per_group = channels / layer.groups;
+    if [depth, per_group] == [1, 1] && window.taps() <= TAPS {
+        return depthwise(layer, [a, out], x, first, y);
+    }
     let [kernel_h, kernel_w] = window.kernel.map(usize::from);
     let [down, across] = window.dilation.map(usize::from);
     for (pixel, y) in (first..).zip(y.chunks_exact_mut(channels)) {
@@ -191,6 +194,106 @@ pub(super) fn conv(
             }
             *y = bytes(single::total(lanes) + float(layer.bias[channel]));
         }
+    }
+}
+
+/// Most taps of a depthwise window whose weights are kept beside each other.
+const TAPS: usize = 64;
+
+/// Adjacent pixels of a depthwise convolution that are computed together.
+const PIXELS: usize = 4;
+
+/// Weights of a depthwise convolution for sixteen channels.
+struct Lanes {
+    first: usize,
+    /// Number of channels that exist.
+    count: usize,
+    taps: [[f32; LANES]; TAPS],
+    bias: [f32; LANES],
+}
+
+/// Computes the pixels of a depthwise convolution from number `first` on, sixteen channels at a
+/// time. Each tap has one product, which [`conv`] adds to the first of its partial sums: the other
+/// ones stay zero, and to add them changes no bit, as a sum that begins with zero is never -0.
+#[inline(always)] // as above
+fn depthwise(layer: &Layer<'_>, [a, out]: [&Value; 2], x: &[Bytes], first: usize, y: &mut [Bytes]) {
+    let channels = out.shape.c();
+    let taps = layer.window.taps();
+    let kernel = layer.window.kernel.map(usize::from);
+    for start in (0..channels).step_by(LANES) {
+        let count = LANES.min(channels - start);
+        let mut lanes =
+            Lanes { first: start, count, taps: [[0.0; LANES]; TAPS], bias: [0.0; LANES] };
+        for (i, weights) in layer.weights.chunks_exact(taps).skip(start).take(count).enumerate() {
+            lanes.bias[i] = float(layer.bias[start + i]);
+            weights.iter().zip(&mut lanes.taps).for_each(|(w, tap)| tap[i] = float(*w));
+        }
+        let mut pixel = first;
+        let mut y = &mut *y;
+        while !y.is_empty() {
+            let under = Covered::at(&layer.window, pixel, a.shape, out.shape);
+            let row_ends = out.shape.w() - pixel % out.shape.w();
+            let together = row_ends.min(y.len() / channels) >= PIXELS && {
+                let last = Covered::at(&layer.window, pixel + PIXELS - 1, a.shape, out.shape);
+                [&under, &last].iter().all(|at| at.cols.taps.len() == kernel[1])
+            };
+            let run = if together { PIXELS } else { 1 };
+            let (now, later) = y.split_at_mut(run * channels);
+            if together {
+                lanes.pixels::<PIXELS>(&layer.window, a, &under, x, now);
+            } else {
+                lanes.pixels::<1>(&layer.window, a, &under, x, now);
+            }
+            (y, pixel) = (later, pixel + run);
+        }
+    }
+}
+
+impl Lanes {
+    /// Computes `P` adjacent pixels; `under` has the taps of the first.
+    #[inline(always)] // as above
+    fn pixels<const P: usize>(
+        &self,
+        window: &Window,
+        a: &Value,
+        under: &Covered,
+        x: &[Bytes],
+        y: &mut [Bytes],
+    ) {
+        let channels = a.shape.c();
+        let kernel_w = usize::from(window.kernel[1]);
+        let step = usize::from(window.stride[1]) * channels;
+        let [down, across] = window.dilation.map(usize::from);
+        let Covered { rows, cols } = under;
+        let mut sums = [[0f32; LANES]; P];
+        for (i, ky) in rows.taps.clone().enumerate() {
+            let line = (rows.start + i * down) * a.shape.w() + cols.start;
+            for (j, kx) in cols.taps.clone().enumerate() {
+                let weights = &self.taps[ky * kernel_w + kx];
+                let from = (line + j * across) * channels + self.first;
+                for (p, sums) in sums.iter_mut().enumerate() {
+                    let x = self.values(&x[from + p * step..]);
+                    for i in 0..LANES {
+                        sums[i] += x[i] * weights[i];
+                    }
+                }
+            }
+        }
+        for (sums, y) in sums.iter().zip(y.chunks_exact_mut(channels)) {
+            let results = y[self.first..].iter_mut().zip(sums).zip(self.bias);
+            results.take(self.count).for_each(|((y, sum), bias)| *y = bytes(sum + bias));
+        }
+    }
+
+    /// Returns the values of the channels at the beginning of `x`.
+    #[inline(always)] // as above
+    fn values(&self, x: &[Bytes]) -> [f32; LANES] {
+        if let Some(x) = x.first_chunk::<LANES>() {
+            return x.map(float); // Those of the pixel behind are multiplied by zero.
+        }
+        let mut all = [0.0; LANES];
+        all.iter_mut().zip(x).for_each(|(value, x)| *value = float(*x));
+        all
     }
 }
 
