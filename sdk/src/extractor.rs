@@ -7,7 +7,7 @@ use offshoot_core::head::Parts;
 use offshoot_core::package::PackageId;
 use offshoot_core::spatial::CellsLayout;
 use offshoot_core::{Embedding, Frame, Package, Quant, Shape, Tokens};
-use offshoot_engine::{Buffer, Isa, Plan, Step, Team, Value};
+use offshoot_engine::{Buffer, Isa, Plan, Step, Team, TextPlan, Value};
 
 use crate::{Error, ErrorKind};
 
@@ -109,7 +109,13 @@ enum Feed {
     /// Normalized pixels of a frame.
     Floats,
     /// Rows of tokens; `table` is the range of the vocabulary's rows in the file.
-    Tokens { tokens: Tokens, shape: Shape, table: Range<usize> },
+    Tokens {
+        tokens: Tokens,
+        shape: Shape,
+        table: Range<usize>,
+        /// Plan of a text's own positions, if the others change nothing.
+        own: Option<Box<TextPlan>>,
+    },
 }
 
 /// Weights in the order of the processor's kernels.

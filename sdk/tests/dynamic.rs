@@ -1,6 +1,8 @@
 //! Texts through packages that the engine runs on floats of a fixed order: without tract-core, and
 //! without memory.
 
+use std::num::NonZeroU8;
+
 use offshoot::{ErrorKind, Extractor, Frame, Isa, Options, Tokens};
 use offshoot_core::tokens::{Pooling, TokensError};
 
@@ -69,11 +71,30 @@ fn digests_are_those_of_every_instruction_set() {
     assert!(Isa::available().all(|isa| digest(isa) == digest(Isa::GENERIC)));
 }
 
+/// A text computed at its own length has the bits of one with padding, whatever text came before.
+#[test]
+fn texts_at_their_own_length_have_the_bits_of_padded_ones() {
+    let file = |own_length| Words { own_length, ..ordered() }.written().unwrap();
+    for threads in [1, 2] {
+        let options = Options::new().threads(NonZeroU8::new(threads).unwrap());
+        let [mut padded, mut own] =
+            [false, true].map(|own| Extractor::from_bytes_with(file(own), &options).unwrap());
+        for ids in [&[4u32, 1, 3][..], &[4], &[2, 0], &[4, 1, 3], &[0]] {
+            let wanted: Vec<u8> = padded.embed_tokens(ids).unwrap().bytes().collect();
+            assert!(own.embed_tokens(ids).unwrap().bytes().eq(wanted), "{ids:?}");
+        }
+        assert_eq!(own.token_limit(), Some(3));
+        assert!(own.embed_tokens(&[0; 4]).is_err() && own.embed_tokens(&[]).is_err());
+        assert!(own.verify().unwrap().is_ok());
+    }
+}
+
 #[test]
 fn texts_take_no_memory() {
     counting::prove_live();
-    for unit_length in [false, true] {
-        let one = Words { unit_length, golden: (vec![2, 1], [0.6, 0.8]), ..ordered() };
+    for (unit_length, own_length) in [(false, false), (true, false), (false, true), (true, true)] {
+        let golden = (vec![2, 1], [0.6, 0.8]);
+        let one = Words { unit_length, own_length, golden, ..ordered() };
         let mut extractor = Extractor::from_bytes(one.written().unwrap()).unwrap();
         let (counts, sum) = counted(|| {
             let texts: [&[u32]; 3] = [&[4], &[1, 2, 3], &[0, 0]];

@@ -124,7 +124,7 @@ pub fn quantize(
     observer: &mut dyn Observer,
 ) -> Result<Quantized, QuantizerError> {
     observer.progress(Stage::Quantize, 0.0);
-    let data = Calibration::new(model, floats, inputs);
+    let data = Calibration::new(model, floats, inputs, &settings.keep);
     if let Some(quantized) = dynamic::quantize(&data, settings)? {
         return Ok(quantized);
     }
@@ -198,6 +198,7 @@ impl<'a> Quantizer<'a> {
             measured_means: self.best.coded_means.is_some(),
         };
         let mut steps: Vec<StepReport> = self.split.into_iter().collect();
+        steps.extend(dynamic::step(&self.variant.model, &scheme));
         steps.extend((maps > 0).then_some(StepReport::Equalization { maps }));
         steps.push(ranges);
         steps.extend(self.refinements);

@@ -25,6 +25,7 @@ pub struct QuantizerArgs {
     #[arg(long, value_parser = value::<RoundingArg, Rounding>(), default_value = "nearest")]
     pub rounding: Rounding,
     /// Layers kept in float: auto, the N worst, or by name; run on tract, so the package is mixed.
+    /// In a network with layer norms or attention the engine runs those named.
     #[arg(long, value_name = "auto|N|NAME,...")]
     pub keep_float: Option<KeepFloat>,
     /// Time limit of a search for better ranges, in seconds; the result depends on the machine.

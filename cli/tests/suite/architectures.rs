@@ -42,10 +42,6 @@ impl Case {
         Self { quick: true, ..self }
     }
 
-    const fn mixed(self) -> Self {
-        Self { precision: Precision::Mixed, ..self }
-    }
-
     const fn dynamic(self) -> Self {
         Self { precision: Precision::Dynamic, ..self }
     }
@@ -93,7 +89,7 @@ const CASES: [Case; 42] = [
     int8("densenet121_op13"),
     int8("mnasnet0_5_op17").quick(),
     int8("regnet_y_400mf_op13").quick(),
-    int8("convnext_tiny_op17").mixed(),
+    int8("convnext_tiny_op17").dynamic(),
     int8("light_bvlc_alexnet"),
     int8("light_zfnet512"),
     int8("ssdlite320_mobilenet_v3_large_raw_op13").at(SSD_MAP),

@@ -375,8 +375,8 @@ fn places_counted_from_ids() {
     let mut package = Extractor::open(dir.join("long.offshoot")).unwrap();
     let other: Vec<f32> = package.embed_tokens(&[0, 90, 7, 40, 2]).unwrap().iter().collect();
     assert!(long.iter().zip(&other).any(|(a, b)| (a - b).abs() > 1e-3));
-    let text = convert("30", "mixed.offshoot", &[]);
-    assert!(text.contains("mixed"), "{text}");
+    let text = convert("30", "dynamic.offshoot", &[]);
+    assert!(text.contains("int8 dynamic"), "{text}");
     let mut wrong = json.clone();
     wrong["padding"] = serde_json::json!({"strategy": "BatchLongest", "direction": "Right",
         "pad_to_multiple_of": null, "pad_id": 2, "pad_type_id": 0, "pad_token": "</s>"});

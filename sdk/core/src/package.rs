@@ -159,6 +159,10 @@ pub enum PackageError {
     /// The text section does not decode, or does not fit the graph's input and its table.
     #[error("the text section cannot be read, or does not fit the network's input")]
     Text,
+    /// Texts are to be computed at their own length, but the engine does not run the network alone, or
+    /// it does not take text.
+    #[error("texts at their own length, of a network that takes none or that tract runs")]
+    OwnLength,
     /// The sound section does not decode, or the preprocessing is not that of a grey picture.
     #[error("the sound section cannot be read, or the network's input is no grey picture")]
     SoundSection,
@@ -284,6 +288,7 @@ impl<'a> Package<'a> {
             return Err(PackageError::Parts);
         }
         package.check_precision()?;
+        package.check_length()?;
         package.check_goldens()?;
         if package.packed().is_none() && !package.sections.get(Section::Packed).is_empty() {
             return Err(PackageError::Packed);

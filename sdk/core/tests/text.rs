@@ -50,6 +50,17 @@ fn what_is_written_is_read() {
     assert_eq!((package.text(), package.token_table()), (None, &[][..]));
 }
 
+/// Only texts that the engine runs alone are computed at their own length.
+#[test]
+fn own_lengths_are_of_text_that_the_engine_runs() {
+    let file = Words { ordered: true, own_length: true, ..words() }.written().unwrap();
+    assert!(Package::open(&file).unwrap().manifest().extras.own_length);
+    let file = Words { ordered: true, ..words() }.written().unwrap();
+    assert!(!Package::open(&file).unwrap().manifest().extras.own_length);
+    let refused = Words { own_length: true, ..words() }.written();
+    assert_eq!(refused.unwrap_err(), WriteError::Package(PackageError::OwnLength));
+}
+
 /// Whatever a text package computes with is in its identity.
 #[test]
 fn the_identity_counts_the_tokenizer() {

@@ -42,5 +42,7 @@ pub use kernels::team::Team;
 pub use plan::slots::Slot;
 pub use plan::step::{Step, Value};
 pub use plan::steps::Steps;
+#[cfg(feature = "std")]
+pub use plan::text_plan::TextPlan;
 pub use plan::{Config, Plan, Segment};
 pub use target::Target;

@@ -8,6 +8,8 @@ mod single_step;
 pub(crate) mod slots;
 pub(crate) mod step;
 pub(crate) mod steps;
+#[cfg(feature = "std")]
+pub(crate) mod text_plan;
 
 use core::num::NonZeroU8;
 use core::ops::Range;

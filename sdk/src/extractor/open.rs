@@ -8,7 +8,7 @@ use std::path::Path;
 use offshoot_core::Package;
 use offshoot_core::graph::{Element, Graph};
 use offshoot_core::package::{Packed, Precision};
-use offshoot_engine::{Buffer, Plan, Team};
+use offshoot_engine::{Buffer, Plan, Team, TextPlan};
 
 use crate::{Error, ErrorKind, Options};
 
@@ -184,7 +184,11 @@ fn engine(bytes: &[u8], package: &Package<'_>, options: &Options) -> Result<Back
     let shape = plan.input().shape;
     let feed = match (graph.tensor(Graph::INPUT).element, package.text()) {
         (Element::Float, Some(text)) => {
-            Feed::Tokens { tokens: text.tokens, shape, table: place(package.token_table()) }
+            let own = match package.manifest().extras.own_length {
+                true => TextPlan::build(graph, config)?.map(Box::new),
+                false => None,
+            };
+            Feed::Tokens { tokens: text.tokens, shape, table: place(package.token_table()), own }
         }
         (Element::Float, None) => Feed::Floats,
         (Element::Int8(_), _) => Feed::Codes(package.input_table().to_vec()),

@@ -45,10 +45,15 @@ impl Extractor {
                 panels,
                 arena,
                 weights,
-                feed: Feed::Tokens { tokens, shape, table },
+                feed: Feed::Tokens { tokens, shape, table, own },
             } => {
-                let input = bytemuck::cast_slice_mut(&mut arena[plan.input().range()]);
-                tokens.fill(*shape, &self.bytes[table.clone()], ids, input)?;
+                let plan = match own {
+                    Some(own) if (1..=shape.w()).contains(&ids.len()) => own.at(ids.len()),
+                    _ => &*plan,
+                };
+                let value = plan.input();
+                let input = bytemuck::cast_slice_mut(&mut arena[value.range()]);
+                tokens.fill(value.shape, &self.bytes[table.clone()], ids, input)?;
                 observe(Stage::Preprocess);
                 let weights = &self.bytes[weights.clone()];
                 let packed = panels.of(&self.bytes);

@@ -360,6 +360,7 @@ impl Net {
         Extras {
             unit_length: self.unit_length,
             parts: PartStarts::new(&self.parts).expect("ascending"),
+            own_length: false,
         }
     }
 

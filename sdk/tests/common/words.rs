@@ -30,6 +30,8 @@ pub struct Words {
     pub unit_length: bool,
     /// True if the engine runs it, on rows of int8 values.
     pub ordered: bool,
+    /// True if a text is computed at its own length.
+    pub own_length: bool,
 }
 
 /// One that is in order.
@@ -43,6 +45,7 @@ pub fn words() -> Words {
         golden: (vec![4, 0], [4.0, 5.0]),
         unit_length: false,
         ordered: false,
+        own_length: false,
     }
 }
 
@@ -77,7 +80,11 @@ impl Words {
         };
         let text = Text { tokens: self.tokens, tokenizer: self.tokenizer };
         let (ids, embedding) = &self.golden;
-        let extras = Extras { unit_length: self.unit_length, ..Extras::default() };
+        let extras = Extras {
+            unit_length: self.unit_length,
+            own_length: self.own_length,
+            ..Extras::default()
+        };
         let manifest = Manifest {
             source: "words.onnx",
             source_sha256: [7; 32],

@@ -1,7 +1,7 @@
 //! Differences between conversions of image and of text models.
 
 use offshoot::Extractor;
-use offshoot_core::graph::{Blob, Element, TensorId};
+use offshoot_core::graph::{Blob, Element, Graph, TensorId};
 use offshoot_core::package::{
     Extras, FloatBytes, Golden, GoldenInput, GraphWriter, Manifest, PackageId, Precision,
     SampleBytes, TokenIds, WriteError,
@@ -58,8 +58,16 @@ pub(super) trait Backbone {
         input: Element,
     ) -> Result<Blob, WriteError>;
 
+    /// Returns true if the padding of a text changes no bit of its embedding by this graph.
+    ///
+    /// # Errors
+    /// The graph does not fit memory.
+    fn own_length(&self, _: &Graph<'_>) -> Result<bool, CalibrateError> {
+        Ok(false)
+    }
+
     /// Returns the digest that binds heads to the network.
-    fn id(&self, writer: &GraphWriter, output: TensorId) -> PackageId;
+    fn id(&self, writer: &GraphWriter, output: TensorId, extras: &Extras<'_>) -> PackageId;
 
     /// Returns the golden vectors, by the package without them.
     fn goldens(&self, draft: &mut Extractor) -> Result<Vec<GoldenVector>, offshoot::Error>;

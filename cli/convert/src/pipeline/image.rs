@@ -169,7 +169,7 @@ impl Backbone for ImageBackbone<'_> {
     }
 
     fn extras(&self) -> Extras<'_> {
-        Extras { unit_length: self.unit_length, parts: self.joined.starts() }
+        Extras { unit_length: self.unit_length, parts: self.joined.starts(), own_length: false }
     }
 
     fn inputs(&self) -> Vec<Input<'_>> {
@@ -218,16 +218,14 @@ impl Backbone for ImageBackbone<'_> {
         }
     }
 
-    fn id(&self, writer: &GraphWriter, output: TensorId) -> PackageId {
+    fn id(&self, writer: &GraphWriter, output: TensorId, extras: &Extras<'_>) -> PackageId {
         let preprocess = &self.chosen.preprocess;
         if let Some(cells) = &self.cells {
             return writer.cells_id(cells, preprocess, output);
         }
         match self.front {
-            Some(front) => {
-                writer.sound_id(&front.designed.sound(), preprocess, output, &self.extras())
-            }
-            None => writer.id(preprocess, output, &self.extras()),
+            Some(front) => writer.sound_id(&front.designed.sound(), preprocess, output, extras),
+            None => writer.id(preprocess, output, extras),
         }
     }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use offshoot::{Extractor, Package};
 use offshoot_core::graph::Graph;
-use offshoot_core::package::{Golden, Manifest, Precision};
+use offshoot_core::package::{Extras, Golden, Manifest, Precision};
 
 use super::ConvertError;
 use super::backbone::{Backbone, GoldenVector};
@@ -25,6 +25,8 @@ pub(super) fn package(
     let tensors = graph.tensor_count() as u16;
     let precision = precision_of(&graph);
     let input = graph.tensor(Graph::INPUT).element;
+    let own_length = backbone.own_length(&graph)?;
+    let extras = Extras { own_length, ..backbone.extras() };
     let input_table = backbone.input_table(&mut writer, precision, input)?;
     let name = emit::shorten(&source.file_name()).to_string();
     let mut manifest = Manifest {
@@ -32,14 +34,14 @@ pub(super) fn package(
         source_sha256: source.sha256,
         cut: emit::shorten(&backbone.cut().name),
         tool: concat!("offshoot ", env!("CARGO_PKG_VERSION")),
-        id: backbone.id(&writer, output),
+        id: backbone.id(&writer, output, &extras),
         precision,
         preprocess: backbone.preprocess(),
         input_table,
         tensors,
         output,
         goldens: 0,
-        extras: backbone.extras(),
+        extras,
     };
     let mut draft = everywhere(backbone.write(&manifest, &writer, &[])?)?;
     let goldens = backbone.goldens(&mut draft)?;

@@ -144,7 +144,7 @@ impl Backbone for SignalBackbone<'_> {
     }
 
     fn extras(&self) -> Extras<'_> {
-        Extras { unit_length: self.unit_length, parts: self.joined.starts() }
+        Extras { unit_length: self.unit_length, parts: self.joined.starts(), own_length: false }
     }
 
     fn inputs(&self) -> Vec<Input<'_>> {
@@ -182,8 +182,8 @@ impl Backbone for SignalBackbone<'_> {
         Ok(Blob::default())
     }
 
-    fn id(&self, writer: &GraphWriter, output: TensorId) -> PackageId {
-        writer.signal_id(&self.normalizer.sensor(), output, &self.extras())
+    fn id(&self, writer: &GraphWriter, output: TensorId, extras: &Extras<'_>) -> PackageId {
+        writer.signal_id(&self.normalizer.sensor(), output, extras)
     }
 
     fn goldens(&self, draft: &mut Extractor) -> Result<Vec<GoldenVector>, offshoot::Error> {

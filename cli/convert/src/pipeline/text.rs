@@ -1,13 +1,15 @@
 //! Conversion of a language backbone into a package that takes text.
 
 use offshoot::Extractor;
-use offshoot_core::graph::{Blob, Element, TensorId};
+use offshoot_core::graph::{Blob, Element, Graph, TensorId};
 use offshoot_core::package::{
     Extras, Golden, GraphWriter, Manifest, PackageId, Precision, Text, TokenIds, WriteError,
     write_text_package,
 };
 use offshoot_core::preprocess::Preprocess;
 use offshoot_core::tokens::Tokens;
+use offshoot_engine::{Isa, TextPlan};
+use offshoot_tract::TractError;
 
 use super::backbone::{Backbone, GOLDENS, GoldenSample, GoldenVector};
 use super::parts::{self, Joined};
@@ -19,8 +21,11 @@ use crate::calibrate::tokenizer::Tokenizer;
 use crate::import::{Cut, ImportedText, Source};
 use crate::ir::{Model, fold};
 use crate::preprocess::preset::PreprocessOverrides;
-use crate::quantize::scheme;
+use crate::quantize::{evaluate, scheme};
 use crate::report::Report;
+
+/// Texts by which it is found if padding changes embeddings.
+const LENGTHS: usize = 32;
 
 /// Imported language model with its calibration set.
 pub(super) struct TextBackbone<'a> {
@@ -116,7 +121,7 @@ impl Backbone for TextBackbone<'_> {
     }
 
     fn extras(&self) -> Extras<'_> {
-        Extras { unit_length: self.unit_length, parts: self.joined.starts() }
+        Extras { unit_length: self.unit_length, parts: self.joined.starts(), own_length: false }
     }
 
     fn inputs(&self) -> Vec<Input<'_>> {
@@ -158,8 +163,35 @@ impl Backbone for TextBackbone<'_> {
         }
     }
 
-    fn id(&self, writer: &GraphWriter, output: TensorId) -> PackageId {
-        writer.text_id(&self.text(), output, &self.extras())
+    fn own_length(&self, graph: &Graph<'_>) -> Result<bool, CalibrateError> {
+        if !graph.is_ordered() {
+            return Ok(false);
+        }
+        let plan = TextPlan::build(graph, Isa::best()).map_err(TractError::from)?;
+        let Some(mut plan) = plan else { return Ok(false) };
+        let whole = self.imported.length;
+        let (packed, mut arena) = evaluate::memory(plan.at(whole), graph.weights())?;
+        let mut values = vec![0.0; self.imported.model.layers[0].shape.elements()];
+        for ids in self.ids.iter().take(LENGTHS) {
+            Input::Text(ids, &self.rows).floats_into(&mut values)?;
+            let mut embeddings = [Vec::new(), Vec::new()];
+            for (embedding, tokens) in embeddings.iter_mut().zip([whole, ids.len()]) {
+                let plan = plan.at(tokens);
+                let input = plan.input().range();
+                let bytes: &[i8] = bytemuck::cast_slice(&values);
+                arena[input.clone()].copy_from_slice(&bytes[..input.len()]);
+                plan.run(graph.weights(), &packed, &mut arena).map_err(TractError::from)?;
+                embedding.extend_from_slice(&arena[plan.output().range()]);
+            }
+            if embeddings[0] != embeddings[1] {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn id(&self, writer: &GraphWriter, output: TensorId, extras: &Extras<'_>) -> PackageId {
+        writer.text_id(&self.text(), output, extras)
     }
 
     fn goldens(&self, draft: &mut Extractor) -> Result<Vec<GoldenVector>, offshoot::Error> {

@@ -1,21 +1,81 @@
-//! Networks with attention: linear layers in int8 with scales computed in the run, the rest in floats
-//! of a fixed order. Scales per pixel follow the few large values of a transformer's activations, which
-//! no range of a calibration set covers without losing the rest.
+//! Networks that the engine runs alone though not all their layers are in int8 with ranges of the
+//! calibration set: those with layer norms, attention, differences. Linear layers get a scale for each
+//! pixel, computed in the run, convolutions ranges, and the rest is floats of a fixed order. Scales
+//! per pixel follow the few large values of a transformer's activations, which no range of a
+//! calibration set covers without losing the rest.
 
 use std::sync::Arc;
 
 use super::noise::decibels;
 use super::variant::{Calibration, GraphVariant};
-use super::{KeepFloat, Quantized, QuantizerError, Settings, StepReport, keep_float};
+use super::{KeepFloat, Quantized, QuantizerError, Settings, StepReport, keep_float, scheme};
 use crate::emit::{self, is_linear};
-use crate::ir::{LayerId, LayerOp, Model};
+use crate::ir::{Conv, LayerId, LayerOp, Model};
 use crate::quantize::scheme::Scheme;
 
-/// Share of the products that layers without int8 weights may have, of all products with weights.
-const FLOAT_SHARE: f64 = 0.2;
+/// True if the engine is to run a network alone that it cannot run in int8 alone, and some of it is
+/// in int8.
+pub(super) fn suits(model: &Model, keep: &KeepFloat) -> bool {
+    let kept = match keep {
+        KeepFloat::Nothing => Vec::new(),
+        // A name that no layer has is an error of a later step.
+        KeepFloat::Named(names) => keep_float::named(model, names).unwrap_or_default(),
+        KeepFloat::Auto | KeepFloat::Worst(_) => return false,
+    };
+    let some = linear_layers(model).any(|id| !kept.contains(&id));
+    scheme::in_codes(model, &[]).contains(&false)
+        && (some || in_codes(model, &kept).contains(&true))
+}
 
-/// Quantizes a network if it has attention, and nearly all its products with weights are those of linear
-/// layers, some of which are to be in int8; returns `None` for others.
+/// Returns for each layer of a network that the engine runs alone if it is run in int8 with a range
+/// of the calibration set.
+///
+/// Convolutions of several pixels are. Layers that read int8 values follow their inputs, so that a
+/// convolutional network before the first layer norm is what it would be by itself. Linear and
+/// depthwise layers of floats are not: the former have scales per pixel, the latter cost little.
+pub(super) fn in_codes(model: &Model, floats: &[LayerId]) -> Vec<bool> {
+    let mut codes = vec![false; model.layers.len()];
+    codes[0] = matches!(model.layers[0].op, LayerOp::Input)
+        && (1..codes.len()).any(|id| needs_codes(model, id) && is_near_input(model, id));
+    for (id, layer) in model.layers.iter().enumerate().skip(1) {
+        let own = needs_codes(model, id) || scheme::follows(model, layer, &codes);
+        codes[id] = !floats.contains(&id) && own;
+    }
+    codes[0] &= scheme::is_read_in(model, &codes);
+    codes
+}
+
+/// True for a convolution that is slow in floats of a fixed order.
+fn needs_codes(model: &Model, id: LayerId) -> bool {
+    let layer = &model.layers[id];
+    let LayerOp::Conv(conv) = &layer.op else { return false };
+    let is_depthwise = |conv: &Conv| {
+        let channels = [model.layers[layer.inputs[0]].shape.c(), layer.shape.c()];
+        channels == [conv.groups; 2]
+    };
+    !is_linear(conv) && !is_depthwise(conv) && conv.picks().is_none()
+}
+
+/// True if nothing but moves, functions and factors lies between a layer and the input.
+fn is_near_input(model: &Model, id: LayerId) -> bool {
+    let mut at = model.layers[id].inputs[0];
+    while at > 0 {
+        let layer = &model.layers[at];
+        let passes = match &layer.op {
+            LayerOp::Function(_) => true,
+            LayerOp::Conv(conv) => conv.groups == layer.shape.c(),
+            op => op.keeps_values(),
+        };
+        if !passes {
+            return false;
+        }
+        at = layer.inputs[0];
+    }
+    true
+}
+
+/// Quantizes a network that the engine runs alone and of which no layer has ranges of the
+/// calibration set; returns `None` for others.
 ///
 /// # Errors
 /// See [`QuantizerError`].
@@ -24,12 +84,10 @@ pub(super) fn quantize(
     settings: &Settings,
 ) -> Result<Option<Quantized>, QuantizerError> {
     let kept: Vec<LayerId> = match &settings.keep {
-        KeepFloat::Nothing => Vec::new(),
         KeepFloat::Named(names) => keep_float::named(&data.model, names)?,
-        _ => return Ok(None),
+        _ => Vec::new(),
     };
-    let layers = linear_layers(&data.model).filter(|id| !kept.contains(id)).count();
-    if layers == 0 || !suits(&data.model) {
+    if !data.alone || in_codes(&data.model, &kept).contains(&true) {
         return Ok(None);
     }
     let GraphVariant { model, factors, statistics, means } = data.variant(false, &mut ())?;
@@ -41,8 +99,8 @@ pub(super) fn quantize(
         rounded: Default::default(),
         ordered: Some(Arc::from(kept)),
     };
-    let mut steps = vec![StepReport::Dynamic { layers }];
     let chosen = scheme(&kept);
+    let mut steps: Vec<StepReport> = step(&model, &chosen).into_iter().collect();
     let noise = data.judge_scheme(&model, &chosen)?;
     if !kept.is_empty() {
         let before = data.judge_scheme(&model, &scheme(&[]))?;
@@ -70,15 +128,15 @@ fn linear_layers(model: &Model) -> impl Iterator<Item = LayerId> + '_ {
     model.layers.iter().enumerate().filter(move |(_, layer)| is(&layer.op)).map(|(id, _)| id)
 }
 
-/// True if the network has attention, and nearly all its products with weights are linear layers.
-fn suits(model: &Model) -> bool {
-    let attends = model.layers.iter().any(|layer| matches!(layer.op, LayerOp::Softmax));
-    let mut products = [0.0; 2];
-    for layer in &model.layers {
-        if let LayerOp::Conv(conv) = &layer.op {
-            let pixels = layer.shape.elements() / conv.bias.len();
-            products[usize::from(is_linear(conv))] += pixels as f64 * conv.weights.len() as f64;
-        }
-    }
-    attends && products[0] <= FLOAT_SHARE * products[1]
+/// Returns the step of the report on a scheme by which the engine runs a network alone.
+pub(super) fn step(model: &Model, scheme: &Scheme) -> Option<StepReport> {
+    let kept = scheme.ordered.as_ref()?;
+    let is_dynamic = |id: &LayerId| !scheme.in_codes[*id] && !kept.contains(id);
+    let convolutions = model.layers.iter().zip(&scheme.in_codes);
+    Some(StepReport::Dynamic {
+        layers: linear_layers(model).filter(is_dynamic).count(),
+        coded: convolutions
+            .filter(|(l, codes)| **codes && matches!(l.op, LayerOp::Conv(_)))
+            .count(),
+    })
 }

@@ -79,9 +79,11 @@ impl Quantizer<'_> {
             }
         };
         let layers = &self.variant.model.layers;
-        self.refinements.push(StepReport::KeptFloat {
-            layers: kept.floats.iter().map(|&id| layers[id].name.clone()).collect(),
-            gain_db: decibels(kept.noise) - decibels(before),
+        let layers = kept.floats.iter().map(|&id| layers[id].name.clone()).collect();
+        let gain_db = decibels(kept.noise) - decibels(before);
+        self.refinements.push(match self.data.alone {
+            true => StepReport::KeptOrdered { layers, gain_db },
+            false => StepReport::KeptFloat { layers, gain_db },
         });
         self.best = kept;
         Ok(())

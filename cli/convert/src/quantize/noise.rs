@@ -134,7 +134,7 @@ impl LossShard<'_> {
                 loss.together.see(subject.original(layer, codes, quant), values);
             }
             if let Some(floats) = subject.tensors[layer].and_then(|tensor| whole.floats(tensor)) {
-                loss.together.see(floats.iter().copied(), values);
+                loss.together.see(subject.unscaled(layer, floats), values);
             }
             singles.iter_mut().for_each(|single| single.take(subject, layer, values));
             let single = singles.iter_mut().find(|single| single.layer == layer);
@@ -181,6 +181,17 @@ impl Subject<'_, '_> {
     fn original(&self, layer: LayerId, codes: &[i8], quant: Quant) -> impl Iterator<Item = f32> {
         let changed = self.changed(layer, quant);
         reals(codes, quant).zip(cycle(changed)).map(|(v, (factor, shift))| (v - shift) / factor)
+    }
+
+    /// Returns a layer's floats in the units of the network before equalization.
+    fn unscaled<'f>(&self, layer: LayerId, floats: &'f [f32]) -> impl Iterator<Item = f32> + 'f {
+        floats.iter().zip(cycle(self.scales(layer))).map(|(v, factor)| v / factor)
+    }
+
+    /// Returns the factor of each channel of a layer.
+    fn scales(&self, layer: LayerId) -> Vec<f32> {
+        let channels = self.model.layers[layer].shape.c();
+        self.factors[layer].clone().unwrap_or_else(|| vec![1.0; channels])
     }
 
     /// Returns for each channel the factor before rounding and the shift added to it.
@@ -247,7 +258,9 @@ impl Single {
             };
             let codes = &mut self.arena[value.range()];
             if value.width > 1 {
-                bytemuck::cast_slice_mut(codes).copy_from_slice(values);
+                let floats: &mut [f32] = bytemuck::cast_slice_mut(codes);
+                let scaled = values.iter().zip(cycle(subject.scales(source)));
+                floats.iter_mut().zip(scaled).for_each(|(to, (v, factor))| *to = v * factor);
                 continue;
             }
             let changed = cycle(subject.changed(source, value.quant));
@@ -268,7 +281,7 @@ impl Single {
         let out = self.plan.output();
         if out.width > 1 {
             let got: &[f32] = bytemuck::cast_slice(&self.arena[out.range()]);
-            loss.alone.see(got.iter().copied(), wanted);
+            loss.alone.see(subject.unscaled(self.layer, got), wanted);
             return Ok(());
         }
         let got = subject.original(self.layer, &self.arena[out.range()], out.quant);

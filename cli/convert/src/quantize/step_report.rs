@@ -20,6 +20,8 @@ pub enum StepReport {
     Dynamic {
         /// Number of such layers.
         layers: usize,
+        /// Number of convolutions in int8 with ranges of the calibration set.
+        coded: usize,
     },
     /// Channels were equalized.
     Equalization {

@@ -10,7 +10,7 @@ use super::equalize::Factors;
 use super::evaluate::Evaluator;
 use super::noise::{Noise, Subject};
 use super::scheme::Scheme;
-use super::{QuantizerError, Switch, equalize, scheme};
+use super::{KeepFloat, QuantizerError, Switch, dynamic, equalize, scheme};
 use crate::calibrate::extents::Extents;
 use crate::calibrate::input::Input;
 use crate::calibrate::observer::{Observations, scale, subset};
@@ -36,6 +36,8 @@ pub(crate) struct Calibration<'a> {
     pub(crate) subset: Vec<Input<'a>>,
     /// Validation subset.
     pub(crate) judged: Vec<Judged<'a>>,
+    /// True if the engine runs the network alone, with floats of a fixed order.
+    pub(crate) alone: bool,
 }
 
 /// Sample of the validation subset.
@@ -73,7 +75,12 @@ pub(crate) struct QuantConfig {
 }
 
 impl<'a> Calibration<'a> {
-    pub(super) fn new(model: &'a Model, floats: &'a Floats, inputs: &'a [Input<'a>]) -> Self {
+    pub(super) fn new(
+        model: &'a Model,
+        floats: &'a Floats,
+        inputs: &'a [Input<'a>],
+        keep: &KeepFloat,
+    ) -> Self {
         // If there are enough samples, the validation subset and the calibration subset are
         // disjoint.
         let step = (inputs.len() / JUDGED).max(1);
@@ -86,6 +93,7 @@ impl<'a> Calibration<'a> {
             judged: judged
                 .map(|i| Judged { input: inputs[i], wanted: &floats.embeddings[i] })
                 .collect(),
+            alone: dynamic::suits(model, keep),
         }
     }
 
@@ -220,7 +228,10 @@ impl<'a> Calibration<'a> {
         if let Some(preprocess) = self.preprocess {
             read[0] = scheme::coded_input_means(preprocess, &means[0]);
         }
-        let in_codes = scheme::in_codes(&variant.model, &config.floats);
+        let in_codes = match self.alone {
+            true => dynamic::in_codes(&variant.model, &config.floats),
+            false => scheme::in_codes(&variant.model, &config.floats),
+        };
         let quants = scheme::quants(&variant.model, &config.ranges, self.preprocess);
         for (id, layer) in variant.model.layers.iter().enumerate().filter(|(id, _)| in_codes[*id]) {
             let shifts = scheme::shifts(&layer.splits, layer.shape.c(), quants[id]);
@@ -229,7 +240,8 @@ impl<'a> Calibration<'a> {
         let coded_means = config.coded_means.clone().unwrap_or(read);
         let rounded = config.rounded.clone();
         let rounded = rounded.unwrap_or_default();
-        Scheme { in_codes, quants, coded_means, means, rounded, ordered: None }
+        let ordered = self.alone.then(|| config.floats.clone().into());
+        Scheme { in_codes, quants, coded_means, means, rounded, ordered }
     }
 
     /// Returns the noise-to-signal ratio of the embedding on the validation subset.

@@ -11,10 +11,16 @@ impl fmt::Display for StepReport {
                 f,
                 "{channels} channels duplicated into constant channels (outlier channel splitting) ({gain_db:+.1} dB)"
             ),
-            Self::Dynamic { layers } => write!(
-                f,
-                "{layers} linear layers in int8 with a scale per position computed in the run; the rest in floats of a fixed order"
-            ),
+            Self::Dynamic { layers, coded } => {
+                let convolutions = match coded {
+                    0 => String::new(),
+                    _ => format!(", {coded} convolutions in int8 with ranges"),
+                };
+                write!(
+                    f,
+                    "{layers} linear layers in int8 with a scale per position computed in the run{convolutions}; the rest in floats of a fixed order"
+                )
+            }
             Self::Equalization { maps } => write!(f, "channels of {maps} feature maps equalized"),
             Self::Ranges { method, measured_means } => {
                 let by = if *measured_means { "measured means" } else { "the weights' rounding" };

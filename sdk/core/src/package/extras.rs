@@ -8,6 +8,7 @@ const MOST_PARTS: usize = 64;
 /// Marks of the properties, in the order in which they are written.
 const UNIT_LENGTH: u8 = 1;
 const PARTS: u8 = 2;
+const OWN_LENGTH: u8 = 3;
 
 /// Properties of the embedding that only some packages state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -17,6 +18,9 @@ pub struct Extras<'a> {
     pub unit_length: bool,
     /// Parts that the embedding joins; empty if it is not divided.
     pub parts: PartStarts<'a>,
+    /// True if positions behind the end of a text change no bit of its embedding, so that they need
+    /// not be computed. Only in packages that take text.
+    pub own_length: bool,
 }
 
 impl<'a> Extras<'a> {
@@ -32,6 +36,10 @@ impl<'a> Extras<'a> {
             extras.parts = PartStarts::new(starts).filter(|parts| !parts.is_empty())?;
             bytes = rest;
         }
+        if let [OWN_LENGTH, rest @ ..] = bytes {
+            extras.own_length = true;
+            bytes = rest;
+        }
         bytes.is_empty().then_some(extras)
     }
 
@@ -45,6 +53,7 @@ impl<'a> Extras<'a> {
             bytes.extend([PARTS, self.parts.len() as u8]);
             bytes.extend(self.parts.0);
         }
+        bytes.extend(self.own_length.then_some(OWN_LENGTH));
         bytes
     }
 }
@@ -128,20 +137,19 @@ mod tests {
     #[test]
     fn bytes_are_read_as_they_are_written_and_in_no_other_way() {
         let parts = PartStarts::new(&[0, 0, 5, 0]).unwrap();
-        for (unit_length, parts) in [false, true]
-            .into_iter()
-            .flat_map(|unit| [(unit, parts), (unit, PartStarts::default())])
-        {
-            let extras = Extras { unit_length, parts };
+        for bits in 0..8 {
+            let [unit_length, divided, own_length] = [1, 2, 4].map(|bit| bits & bit > 0);
+            let parts = if divided { parts } else { PartStarts::default() };
+            let extras = Extras { unit_length, parts, own_length };
             let bytes = extras.encode();
             assert_eq!(Extras::decode(&bytes), Some(extras));
             for end in 1..bytes.len() {
                 let cut = Extras::decode(&bytes[..end]);
                 assert!(cut.is_none_or(|cut| cut.encode().len() == end), "{bytes:?} to {end}");
             }
-            assert_eq!(Extras::decode(&[&bytes[..], &[3]].concat()), None);
+            assert_eq!(Extras::decode(&[&bytes[..], &[4]].concat()), None);
         }
-        for bytes in [&[0][..], &[1, 1], &[2, 0], &[2, 1, 0, 0], &[2, 2, 0, 0, 5, 0, 1]] {
+        for bytes in [&[0][..], &[1, 1], &[2, 0], &[2, 1, 0, 0], &[2, 2, 0, 0, 5, 0, 1], &[3, 1]] {
             assert_eq!(Extras::decode(bytes), None, "{bytes:?}");
         }
     }

@@ -101,6 +101,16 @@ impl Package<'_> {
         if fits { Ok(()) } else { Err(PackageError::Precision(stated)) }
     }
 
+    /// Checks that only texts that the engine runs alone are computed at their own length.
+    pub(super) fn check_length(&self) -> Result<(), PackageError> {
+        let is_text = self.text.is_some() && self.manifest.precision == Precision::Dynamic;
+        if is_text || !self.manifest.extras.own_length {
+            Ok(())
+        } else {
+            Err(PackageError::OwnLength)
+        }
+    }
+
     pub(super) fn check_goldens(&self) -> Result<(), PackageError> {
         let output = self.graph.tensor(self.graph.output());
         let value = if output.element.quant().is_some() { 1 } else { 4 };

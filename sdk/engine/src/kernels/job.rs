@@ -148,6 +148,9 @@ pub(crate) trait Kernel: Copy {
     /// is written by nothing else.
     unsafe fn rows(self, job: &Rows);
 
+    /// True if there are 32 registers of sixteen floats.
+    const WIDE: bool = false;
+
     /// Bytes that [`Kernel::sums`] needs beside at most [`MOST_ROWS`] rows.
     const SUMS_SPARE: usize = 0;
 

@@ -7,9 +7,9 @@ use offshoot_core::graph::FloatOp;
 use super::arena::Arena;
 use super::drive::dynamic::{self, Dynamic};
 use super::drive::{self, Layer, Map, Target};
-use super::job::{Code, Kernel, Tail};
+use super::job::{self, Code, Kernel, Tail};
 use crate::ops::ordered::{linear, values, values_mut};
-use crate::ops::{self, Codes, Division};
+use crate::ops::{self, Codes, Division, Instructions};
 use crate::pack::Layout;
 use crate::plan::slots::Slot;
 use crate::plan::step::{Span, Step, StepOp, Value};
@@ -60,12 +60,7 @@ pub(crate) struct Memory<'a> {
 
 /// Runs a part of a step in portable code.
 #[inline(always)] // compiled for the caller's instruction set
-pub(crate) fn portable(
-    step: &Step,
-    memory: Memory<'_>,
-    share: Share,
-    look_up: impl Fn(&[i8; 256], &mut [i8]),
-) {
+pub(crate) fn portable(step: &Step, memory: Memory<'_>, share: Share, with: impl Instructions) {
     let Memory { weights, arena, .. } = memory;
     let part = share.part;
     let x = step.a.range();
@@ -80,7 +75,7 @@ pub(crate) fn portable(
         Division::Codes => {
             let values = part.of(step.out.shape.elements());
             let range = values.start * step.out.width..values.end * step.out.width;
-            ops::codes(step, weights, range, &mut Own { arena, look_up })
+            ops::codes(step, weights, range, &mut Own { arena, with })
         }
         Division::Linear => {
             let StepOp::Ordered(FloatOp::Linear { weights: codes, .. }) = step.op else { return };
@@ -100,7 +95,7 @@ pub(crate) fn portable(
             unsafe {
                 let y = arena.write(out.start + range.start..out.start + range.end);
                 let operands = [arena.read(x), arena.read(step.b.range())];
-                ops::groups(step, weights, operands, range, y, look_up);
+                ops::groups(step, weights, operands, range, y, with);
             }
         }
     }
@@ -122,12 +117,12 @@ fn constants<'w>(step: &Step, weights: &'w [u8]) -> linear::Layer<'w> {
 }
 
 /// Access of one part of an elementwise operation to the arena.
-struct Own<'a, F> {
+struct Own<'a, I> {
     arena: Arena<'a>,
-    look_up: F,
+    with: I,
 }
 
-impl<F: Fn(&[i8; 256], &mut [i8])> Codes for Own<'_, F> {
+impl<I: Instructions> Codes for Own<'_, I> {
     #[inline(always)] // as above
     fn read(&self, at: usize, codes: &mut [i8]) {
         let from = self.arena.slice(at..at + codes.len());
@@ -165,7 +160,39 @@ impl<F: Fn(&[i8; 256], &mut [i8])> Codes for Own<'_, F> {
 
     #[inline(always)] // as above
     fn look_up(&self, table: &[i8; 256], codes: &mut [i8]) {
-        (self.look_up)(table, codes);
+        self.with.look_up(table, codes);
+    }
+}
+
+/// Instructions of a kernel's instruction set.
+#[derive(Clone, Copy)]
+struct Of<K>(K);
+
+impl<K: Kernel> Instructions for Of<K> {
+    #[inline(always)] // as above
+    fn look_up(self, table: &[i8; 256], codes: &mut [i8]) {
+        self.0.look_up(table, codes);
+    }
+
+    #[inline(always)] // as above
+    fn is_wide(self) -> bool {
+        K::WIDE
+    }
+}
+
+/// Instructions that every processor has.
+#[derive(Clone, Copy)]
+pub(crate) struct Plain;
+
+impl Instructions for Plain {
+    #[inline(always)] // as above
+    fn look_up(self, table: &[i8; 256], codes: &mut [i8]) {
+        job::look_up(table, codes);
+    }
+
+    #[inline(always)] // as above
+    fn is_wide(self) -> bool {
+        false
     }
 }
 
@@ -179,7 +206,7 @@ impl<K: Kernel> Code for Portable<'_, K> {
     #[inline(always)]
     fn run(self) {
         let Run { kernel, memory, share } = *self.run;
-        portable(self.step, memory, share, |table, codes| kernel.look_up(table, codes));
+        portable(self.step, memory, share, Of(kernel));
     }
 }
 

@@ -44,6 +44,7 @@ impl Avx512Vnni {
 impl Kernel for Avx512Vnni {
     const TARGET: Target = target::AVX512_VNNI;
     const TILE: usize = 12;
+    const WIDE: bool = true;
 
     #[inline]
     unsafe fn rows(self, job: &Rows) {

@@ -128,14 +128,23 @@ pub(super) fn constant(
     codes: &mut impl Codes,
     op: Binary,
     constants: &[Bytes],
-    [a, _, out]: [&Value; 3],
+    [a, whole, out]: [&Value; 3],
     range: Range<usize>,
 ) {
-    let period = constants.len();
+    // Constants lie as a whole tensor wants them, of which `a` may be a part: a text's positions.
+    let whole = whole.shape;
+    let channels = out.shape.c();
+    let per_value = constants.len() > whole.c();
+    let period = if per_value && whole == out.shape { constants.len() } else { channels };
     let mut start = range.start;
     while start < range.end {
-        let place = start % period;
-        let len = LENT.min(range.end - start).min(period - place);
+        let channel = start % period;
+        let len = LENT.min(range.end - start).min(period - channel);
+        let mut place = channel;
+        if per_value && whole != out.shape {
+            let [y, x] = [start / channels / out.shape.w(), start / channels % out.shape.w()];
+            place += (y * whole.w() + x) * whole.c();
+        }
         let (x, _) = codes.lend(a.offset + 4 * start, out.offset + 4 * start, 4 * len, 0..0);
         pairs(op, values_mut(x), &constants[place..place + len]);
         start += len;

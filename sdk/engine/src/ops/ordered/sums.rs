@@ -74,10 +74,11 @@ fn dot(lanes: &mut [f32; LANES], a: &[Bytes], b: &[Bytes]) {
 }
 
 /// Computes the pixels of a matrix product from number `first` on. Each sum begins with zero and
-/// takes its products in their order.
+/// takes its products in their order. With `wide` registers hold sixteen floats, and are many.
 #[inline(always)] // as above
 pub(super) fn product(
     transposed: bool,
+    wide: bool,
     [a, b, out]: [&Value; 3],
     [x, z]: [&[Bytes]; 2],
     first: usize,
@@ -98,8 +99,11 @@ pub(super) fn product(
         let rows = &x[row * depth..][..count * depth];
         match (transposed, count) {
             (true, _) => by_rows(rows, matrix, depth, now),
-            (false, ROWS) => tile::<ROWS>(rows, matrix, depth, now),
-            (false, _) => tile::<1>(rows, matrix, depth, now),
+            (false, ROWS) if wide && columns >= 2 * LANES => {
+                tile::<ROWS, { 2 * LANES }>(rows, matrix, depth, now);
+            }
+            (false, ROWS) => tile::<ROWS, LANES>(rows, matrix, depth, now),
+            (false, _) => tile::<1, LANES>(rows, matrix, depth, now),
         }
         (y, row) = (later, row + count);
     }
@@ -117,37 +121,46 @@ fn by_rows(rows: &[Bytes], matrix: &[Bytes], depth: usize, y: &mut [Bytes]) {
     }
 }
 
-/// Multiplies `R` rows by a matrix, sixteen columns at a time.
+/// Multiplies `R` rows by a matrix, `L` columns at a time.
 #[inline(always)] // as above
-fn tile<const R: usize>(rows: &[Bytes], matrix: &[Bytes], depth: usize, y: &mut [Bytes]) {
+fn tile<const R: usize, const L: usize>(
+    rows: &[Bytes],
+    matrix: &[Bytes],
+    depth: usize,
+    y: &mut [Bytes],
+) {
     let columns = y.len() / R;
     let rows: [&[Bytes]; R] = array::from_fn(|r| &rows[r * depth..][..depth]);
-    let whole = columns / LANES * LANES;
-    for start in (0..whole).step_by(LANES) {
-        let mut sums = [[0f32; LANES]; R];
-        for at in 0..depth {
-            let Some(line) = matrix[at * columns + start..].first_chunk::<LANES>() else { break };
+    if columns < L {
+        for column in 0..columns {
+            for r in 0..R {
+                let mut sum = 0.0;
+                for at in 0..depth {
+                    sum += float(rows[r][at]) * float(matrix[at * columns + column]);
+                }
+                y[r * columns + column] = bytes(sum);
+            }
+        }
+        return;
+    }
+    for start in (0..columns).step_by(L) {
+        // The last columns together with some that were computed before.
+        let start = start.min(columns - L);
+        let mut sums = [[0f32; L]; R];
+        for (at, line) in matrix.chunks_exact(columns).enumerate() {
+            let Some(line) = line[start..].first_chunk::<L>() else { continue };
             let b = line.map(float);
             for r in 0..R {
                 let a = float(rows[r][at]);
-                for i in 0..LANES {
+                for i in 0..L {
                     sums[r][i] += a * b[i];
                 }
             }
         }
         for r in 0..R {
-            for i in 0..LANES {
+            for i in 0..L {
                 y[r * columns + start + i] = bytes(sums[r][i]);
             }
-        }
-    }
-    for column in whole..columns {
-        for r in 0..R {
-            let mut sum = 0.0;
-            for at in 0..depth {
-                sum += float(rows[r][at]) * float(matrix[at * columns + column]);
-            }
-            y[r * columns + column] = bytes(sum);
         }
     }
 }
