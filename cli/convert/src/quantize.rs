@@ -112,6 +112,10 @@ pub struct Quantized {
 /// Least gain by equalization in dB; less is within chance.
 const WORTH: f64 = 0.2;
 
+/// Least gain in dB by linear layers with scales per pixel in place of ranges, for which a network may
+/// take longer.
+const WORTH_FLOATS: f64 = 2.0;
+
 /// Quantizes a network.
 ///
 /// # Errors
@@ -151,10 +155,18 @@ struct Quantizer<'a> {
 }
 
 impl<'a> Quantizer<'a> {
-    /// Starts from the network without equalization, with ranges by the method of the settings.
-    fn new(data: Calibration<'a>, settings: &'a Settings) -> Result<Self, QuantizerError> {
+    /// Starts from the network without equalization, with ranges by the method of the settings. If the
+    /// engine runs it alone, fewer layers are in int8 if the embedding is much better by that.
+    fn new(mut data: Calibration<'a>, settings: &'a Settings) -> Result<Self, QuantizerError> {
         let variant = data.variant(false, &mut ())?;
-        let best = data.ranged(&variant, settings.ranges)?;
+        let mut best = data.ranged(&variant, settings.ranges)?;
+        if data.alone {
+            let other = Calibration { all_follow: false, ..data.clone() };
+            let config = other.ranged(&variant, settings.ranges)?;
+            if decibels(config.noise) >= decibels(best.noise) + WORTH_FLOATS {
+                (data, best) = (other, config);
+            }
+        }
         Ok(Self { data, settings, variant, best, split: None, refinements: Vec::new() })
     }
 

@@ -24,22 +24,24 @@ pub(super) fn suits(model: &Model, keep: &KeepFloat) -> bool {
     };
     let some = linear_layers(model).any(|id| !kept.contains(&id));
     scheme::in_codes(model, &[]).contains(&false)
-        && (some || in_codes(model, &kept).contains(&true))
+        && (some || in_codes(model, &kept, true).contains(&true))
 }
 
 /// Returns for each layer of a network that the engine runs alone if it is run in int8 with a range
 /// of the calibration set.
 ///
-/// Convolutions of several pixels are. Layers that read int8 values follow their inputs, so that a
-/// convolutional network before the first layer norm is what it would be by itself. Linear and
-/// depthwise layers of floats are not: the former have scales per pixel, the latter cost little.
-pub(super) fn in_codes(model: &Model, floats: &[LayerId]) -> Vec<bool> {
+/// Convolutions of several pixels are. Layers that read int8 values follow their inputs: with `all`
+/// linear and depthwise ones, too, so that a convolutional network before the first layer norm is
+/// what it would be by itself. Otherwise, and of floats, the former have scales per pixel and the
+/// latter are floats, which is slower.
+pub(super) fn in_codes(model: &Model, floats: &[LayerId], all: bool) -> Vec<bool> {
     let mut codes = vec![false; model.layers.len()];
     codes[0] = matches!(model.layers[0].op, LayerOp::Input)
         && (1..codes.len()).any(|id| needs_codes(model, id) && is_near_input(model, id));
     for (id, layer) in model.layers.iter().enumerate().skip(1) {
-        let own = needs_codes(model, id) || scheme::follows(model, layer, &codes);
-        codes[id] = !floats.contains(&id) && own;
+        let may_follow = all || !matches!(layer.op, LayerOp::Conv(_));
+        let follows = may_follow && scheme::follows(model, layer, &codes);
+        codes[id] = !floats.contains(&id) && (needs_codes(model, id) || follows);
     }
     codes[0] &= scheme::is_read_in(model, &codes);
     codes
@@ -87,7 +89,7 @@ pub(super) fn quantize(
         KeepFloat::Named(names) => keep_float::named(&data.model, names)?,
         _ => Vec::new(),
     };
-    if !data.alone || in_codes(&data.model, &kept).contains(&true) {
+    if !data.alone || in_codes(&data.model, &kept, true).contains(&true) {
         return Ok(None);
     }
     let GraphVariant { model, factors, statistics, means } = data.variant(false, &mut ())?;

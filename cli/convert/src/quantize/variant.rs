@@ -38,6 +38,8 @@ pub(crate) struct Calibration<'a> {
     pub(crate) judged: Vec<Judged<'a>>,
     /// True if the engine runs the network alone, with floats of a fixed order.
     pub(crate) alone: bool,
+    /// True if there all layers that read int8 values follow them.
+    pub(crate) all_follow: bool,
 }
 
 /// Sample of the validation subset.
@@ -94,6 +96,7 @@ impl<'a> Calibration<'a> {
                 .map(|i| Judged { input: inputs[i], wanted: &floats.embeddings[i] })
                 .collect(),
             alone: dynamic::suits(model, keep),
+            all_follow: true,
         }
     }
 
@@ -229,7 +232,7 @@ impl<'a> Calibration<'a> {
             read[0] = scheme::coded_input_means(preprocess, &means[0]);
         }
         let in_codes = match self.alone {
-            true => dynamic::in_codes(&variant.model, &config.floats),
+            true => dynamic::in_codes(&variant.model, &config.floats, self.all_follow),
             false => scheme::in_codes(&variant.model, &config.floats),
         };
         let quants = scheme::quants(&variant.model, &config.ranges, self.preprocess);
