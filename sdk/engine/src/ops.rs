@@ -41,15 +41,6 @@ pub(crate) trait Codes {
     fn look_up(&self, table: &[i8; 256], codes: &mut [i8]);
 }
 
-/// What portable code asks of the instruction set that it is compiled for.
-pub(crate) trait Instructions: Copy {
-    /// Replaces each value `code` with `table[code + 128]`.
-    fn look_up(self, table: &[i8; 256], codes: &mut [i8]);
-
-    /// True if there are 32 registers of sixteen floats.
-    fn is_wide(self) -> bool;
-}
-
 /// Units into which a step can be divided for several threads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Division {
@@ -106,7 +97,7 @@ pub(crate) fn groups(
     [x, z]: [&[i8]; 2],
     range: Range<usize>,
     y: &mut [i8],
-    with: impl Instructions,
+    look_up: impl Fn(&[i8; 256], &mut [i8]),
 ) {
     let a = &step.a;
     let out = &step.out;
@@ -127,10 +118,9 @@ pub(crate) fn groups(
             let from = pixels.start * a.shape.c();
             let c = a.shape.c();
             let x = &x[from..pixels.end * c];
-            let look_up = |table: &[i8; 256], codes: &mut [i8]| with.look_up(table, codes);
             moves::map(&moves::rescaled(affine, clamp), at, c, x, out.shape.c(), y, look_up);
         }
-        _ => ordered::groups(step, weights, [x, z], range, y, with.is_wide()),
+        _ => ordered::groups(step, weights, [x, z], range, y),
     }
 }
 

@@ -4,6 +4,7 @@ use core::slice::{from_raw_parts, from_raw_parts_mut};
 
 use offshoot_core::graph::Clamp;
 
+use crate::ops::ordered::Bytes;
 use crate::pack::Layout;
 use crate::plan::requant_path::RequantPath;
 use crate::target::Target;
@@ -102,6 +103,19 @@ pub(crate) struct Sum {
     pub clamp: Clamp,
 }
 
+/// Matrix product of floats, row by row: `out[r][c] = sum over k of a[r][k] * b[k][c]`, each sum from
+/// zero in the order of `k`, each operation rounded by itself. Floats lie at any alignment.
+#[derive(Debug)]
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))] // only its kernels use it
+pub(crate) struct Product {
+    pub a: *const Bytes,
+    pub b: *const Bytes,
+    pub out: *mut Bytes,
+    pub rows: usize,
+    pub depth: usize,
+    pub columns: usize,
+}
+
 /// Most pixels of [`Kernel::sums`]: all weights are read once for so many.
 pub(crate) const MOST_ROWS: usize = 64;
 
@@ -148,8 +162,16 @@ pub(crate) trait Kernel: Copy {
     /// is written by nothing else.
     unsafe fn rows(self, job: &Rows);
 
-    /// True if there are 32 registers of sixteen floats.
-    const WIDE: bool = false;
+    /// True if the kernel has [`Kernel::product`].
+    const PRODUCTS: bool = false;
+
+    /// Multiplies matrices of floats.
+    ///
+    /// # Safety
+    /// Pointers are valid for the lengths beside them; `out` is written by nothing else, and apart.
+    unsafe fn product(self, _: &Product) {
+        unreachable!("no such kernel");
+    }
 
     /// Bytes that [`Kernel::sums`] needs beside at most [`MOST_ROWS`] rows.
     const SUMS_SPARE: usize = 0;

@@ -7,9 +7,9 @@ use offshoot_core::graph::FloatOp;
 use super::arena::Arena;
 use super::drive::dynamic::{self, Dynamic};
 use super::drive::{self, Layer, Map, Target};
-use super::job::{self, Code, Kernel, Tail};
+use super::job::{Code, Kernel, Product, Tail};
 use crate::ops::ordered::{linear, values, values_mut};
-use crate::ops::{self, Codes, Division, Instructions};
+use crate::ops::{self, Codes, Division};
 use crate::pack::Layout;
 use crate::plan::slots::Slot;
 use crate::plan::step::{Span, Step, StepOp, Value};
@@ -60,7 +60,12 @@ pub(crate) struct Memory<'a> {
 
 /// Runs a part of a step in portable code.
 #[inline(always)] // compiled for the caller's instruction set
-pub(crate) fn portable(step: &Step, memory: Memory<'_>, share: Share, with: impl Instructions) {
+pub(crate) fn portable(
+    step: &Step,
+    memory: Memory<'_>,
+    share: Share,
+    look_up: impl Fn(&[i8; 256], &mut [i8]),
+) {
     let Memory { weights, arena, .. } = memory;
     let part = share.part;
     let x = step.a.range();
@@ -75,7 +80,7 @@ pub(crate) fn portable(step: &Step, memory: Memory<'_>, share: Share, with: impl
         Division::Codes => {
             let values = part.of(step.out.shape.elements());
             let range = values.start * step.out.width..values.end * step.out.width;
-            ops::codes(step, weights, range, &mut Own { arena, with })
+            ops::codes(step, weights, range, &mut Own { arena, look_up })
         }
         Division::Linear => {
             let StepOp::Ordered(FloatOp::Linear { weights: codes, .. }) = step.op else { return };
@@ -95,7 +100,7 @@ pub(crate) fn portable(step: &Step, memory: Memory<'_>, share: Share, with: impl
             unsafe {
                 let y = arena.write(out.start + range.start..out.start + range.end);
                 let operands = [arena.read(x), arena.read(step.b.range())];
-                ops::groups(step, weights, operands, range, y, with);
+                ops::groups(step, weights, operands, range, y, look_up);
             }
         }
     }
@@ -117,12 +122,12 @@ fn constants<'w>(step: &Step, weights: &'w [u8]) -> linear::Layer<'w> {
 }
 
 /// Access of one part of an elementwise operation to the arena.
-struct Own<'a, I> {
+struct Own<'a, F> {
     arena: Arena<'a>,
-    with: I,
+    look_up: F,
 }
 
-impl<I: Instructions> Codes for Own<'_, I> {
+impl<F: Fn(&[i8; 256], &mut [i8])> Codes for Own<'_, F> {
     #[inline(always)] // as above
     fn read(&self, at: usize, codes: &mut [i8]) {
         let from = self.arena.slice(at..at + codes.len());
@@ -160,39 +165,7 @@ impl<I: Instructions> Codes for Own<'_, I> {
 
     #[inline(always)] // as above
     fn look_up(&self, table: &[i8; 256], codes: &mut [i8]) {
-        self.with.look_up(table, codes);
-    }
-}
-
-/// Instructions of a kernel's instruction set.
-#[derive(Clone, Copy)]
-struct Of<K>(K);
-
-impl<K: Kernel> Instructions for Of<K> {
-    #[inline(always)] // as above
-    fn look_up(self, table: &[i8; 256], codes: &mut [i8]) {
-        self.0.look_up(table, codes);
-    }
-
-    #[inline(always)] // as above
-    fn is_wide(self) -> bool {
-        K::WIDE
-    }
-}
-
-/// Instructions that every processor has.
-#[derive(Clone, Copy)]
-pub(crate) struct Plain;
-
-impl Instructions for Plain {
-    #[inline(always)] // as above
-    fn look_up(self, table: &[i8; 256], codes: &mut [i8]) {
-        job::look_up(table, codes);
-    }
-
-    #[inline(always)] // as above
-    fn is_wide(self) -> bool {
-        false
+        (self.look_up)(table, codes);
     }
 }
 
@@ -206,7 +179,7 @@ impl<K: Kernel> Code for Portable<'_, K> {
     #[inline(always)]
     fn run(self) {
         let Run { kernel, memory, share } = *self.run;
-        portable(self.step, memory, share, Of(kernel));
+        portable(self.step, memory, share, |table, codes| kernel.look_up(table, codes));
     }
 }
 
@@ -240,6 +213,11 @@ impl<K: Kernel> Run<'_, K> {
             && let Some(layout) = K::TARGET.sums
         {
             return self.linear(step, layout);
+        }
+        if let StepOp::Ordered(FloatOp::MatMul { transposed: false }) = step.op
+            && K::PRODUCTS
+        {
+            return self.product(step);
         }
         let Some(layer) = self.layer(step) else {
             return self.kernel.compiled(Portable { run: self, step });
@@ -275,6 +253,40 @@ impl<K: Kernel> Run<'_, K> {
             let y = arena.write(pixels(&step.out, self.share.part));
             let scratch = arena.write(self.share.seat.own(step.scratch));
             dynamic::run(self.kernel, &layer, scratch, x, y);
+        }
+    }
+
+    /// Runs a matrix product of floats.
+    fn product(&self, step: &Step) {
+        let arena = self.memory.arena;
+        let [columns, depth, width] = [step.out.shape.c(), step.a.shape.c(), step.out.shape.w()];
+        let size = step.b.shape.row_elements();
+        let mut row = self.share.part.of(step.out.shape.h() * width).start;
+        // SAFETY: the plan puts operands and result apart; each part has rows of its own, and nobody
+        // writes the operands during this step.
+        let (mut x, z, mut y) = unsafe {
+            let y = arena.write(pixels(&step.out, self.share.part));
+            let x = arena.read(pixels(&step.a, self.share.part));
+            (values(x), values(arena.read(step.b.range())), values_mut(y))
+        };
+        while !y.is_empty() {
+            // Rows of one matrix.
+            let rows = (width - row % width).min(y.len() / columns);
+            let (now, later) = y.split_at_mut(rows * columns);
+            let (own, others) = x.split_at(rows * depth);
+            let b = &z[row / width * size..][..size];
+            assert!(size == depth * columns, "checked when the package was opened");
+            let job = Product {
+                a: own.as_ptr(),
+                b: b.as_ptr(),
+                out: now.as_mut_ptr(),
+                rows,
+                depth,
+                columns,
+            };
+            // SAFETY: all three were sliced.
+            unsafe { self.kernel.product(&job) };
+            (x, y, row) = (others, later, row + rows);
         }
     }
 

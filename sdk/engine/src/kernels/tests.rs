@@ -10,7 +10,7 @@ use guarded::Guarded;
 use offshoot_core::graph::Clamp;
 use offshoot_core::quant;
 
-use super::job::{Kernel, MOST_ROWS, Pieces, Rows, Sum, Tail, Taps};
+use super::job::{Kernel, MOST_ROWS, Pieces, Product, Rows, Sum, Tail, Taps};
 use crate::dispatch::by_isa;
 use crate::isa::{Isa, Kind};
 use crate::pack::{Constants, Layout};
@@ -317,6 +317,39 @@ fn sums<K: Kernel>(kernel: K, random: &mut Random, len: usize) {
     }
 }
 
+/// Tests products of floats: each sum from zero in the order of the depth.
+fn products<K: Kernel>(kernel: K, random: &mut Random, columns: usize) {
+    if !K::PRODUCTS {
+        return;
+    }
+    let [rows, depth] = [21, 30].map(|n| 1 + random.below(n));
+    let mut floats = |n: usize| -> Vec<f32> {
+        (0..n).map(|_| random.next() as i32 as f32 / 1e8 - 10.0).collect()
+    };
+    let [a, b] = [floats(rows * depth), floats(depth * columns)];
+    let bytes = |values: &[f32]| -> Vec<i8> {
+        values.iter().flat_map(|v| v.to_le_bytes().map(|byte| byte as i8)).collect()
+    };
+    let [x, z] = [&a, &b].map(|values| Guarded::filled(&bytes(values)));
+    let mut out = Guarded::new(4 * rows * columns);
+    let job = Product {
+        a: x.as_ptr().cast(),
+        b: z.as_ptr().cast(),
+        out: out.as_mut_ptr().cast(),
+        rows,
+        depth,
+        columns,
+    };
+    // SAFETY: as above.
+    unsafe { kernel.product(&job) };
+    let sum = |i: usize| {
+        let terms = (0..depth).map(|k| [a[i / columns * depth + k], b[k * columns + i % columns]]);
+        terms.fold(0f32, |sum, [a, b]| sum + a * b)
+    };
+    let want: Vec<f32> = (0..rows * columns).map(sum).collect();
+    assert_eq!(out[..], bytes(&want)[..], "{rows} x {depth} x {columns}");
+}
+
 fn pieces<K: Kernel>(kernel: K, random: &mut Random, len: usize) {
     let count = 1 + random.below(4);
     let step = 1 + random.below(40);
@@ -339,6 +372,7 @@ fn all<K: Kernel>(kernel: K) {
     for size in (1..=40).chain([47, 48, 49, 63, 64, 65, 80, 96, 112, 127, 128, 129]) {
         sums(kernel, &mut random, size);
         pieces(kernel, &mut random, size);
+        products(kernel, &mut random, size);
         let [pixels, fan_in, channels] = [26, 40, 70].map(|n| 1 + random.below(n));
         rows(kernel, &mut random, pixels, size, fan_in);
         rows(kernel, &mut random, 1 + size % 27, channels, size);

@@ -91,7 +91,6 @@ pub(super) fn groups(
     [x, z]: [&[i8]; 2],
     range: Range<usize>,
     y: &mut [i8],
-    wide: bool,
 ) {
     let a = &step.a;
     let out = &step.out;
@@ -109,7 +108,7 @@ pub(super) fn groups(
         }
         StepOp::Ordered(FloatOp::MatMul { transposed }) => {
             let operands = [values(x), values(z)];
-            sums::product(transposed, wide, [a, &step.b, out], operands, first, values_mut(y));
+            sums::product(transposed, [a, &step.b, out], operands, first, values_mut(y));
         }
         StepOp::Ordered(FloatOp::Conv { window, groups, weights: w, bias }) => {
             let layer = sums::Layer {

@@ -8,9 +8,9 @@ use core::arch::x86_64::*;
 use core::hint::black_box;
 
 use super::avx512_common::{PANEL, Scale, WIDE, clamped, codes, first, store};
-use super::avx512_depthwise;
+use super::{avx512_depthwise, avx512_product};
 use crate::kernels::job;
-use crate::kernels::job::{Code, Kernel, Rows, Sum, Taps};
+use crate::kernels::job::{Code, Kernel, Product, Rows, Sum, Taps};
 use crate::plan::requant_path::{ANY, LANES, MANTISSAS, RAW, RequantPath};
 use crate::target::{self, Target};
 
@@ -44,7 +44,7 @@ impl Avx512Vnni {
 impl Kernel for Avx512Vnni {
     const TARGET: Target = target::AVX512_VNNI;
     const TILE: usize = 12;
-    const WIDE: bool = true;
+    const PRODUCTS: bool = true;
 
     #[inline]
     unsafe fn rows(self, job: &Rows) {
@@ -56,6 +56,12 @@ impl Kernel for Avx512Vnni {
     unsafe fn sums(self, job: &Rows) {
         // SAFETY: as above.
         unsafe { rows::<true>(job) }
+    }
+
+    #[inline]
+    unsafe fn product(self, job: &Product) {
+        // SAFETY: as above.
+        unsafe { avx512_product::product(job) }
     }
 
     #[inline]

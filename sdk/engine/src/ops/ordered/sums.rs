@@ -74,11 +74,10 @@ fn dot(lanes: &mut [f32; LANES], a: &[Bytes], b: &[Bytes]) {
 }
 
 /// Computes the pixels of a matrix product from number `first` on. Each sum begins with zero and
-/// takes its products in their order. With `wide` registers hold sixteen floats, and are many.
+/// takes its products in their order.
 #[inline(always)] // as above
 pub(super) fn product(
     transposed: bool,
-    wide: bool,
     [a, b, out]: [&Value; 3],
     [x, z]: [&[Bytes]; 2],
     first: usize,
@@ -99,11 +98,8 @@ pub(super) fn product(
         let rows = &x[row * depth..][..count * depth];
         match (transposed, count) {
             (true, _) => by_rows(rows, matrix, depth, now),
-            (false, ROWS) if wide && columns >= 2 * LANES => {
-                tile::<ROWS, { 2 * LANES }>(rows, matrix, depth, now);
-            }
-            (false, ROWS) => tile::<ROWS, LANES>(rows, matrix, depth, now),
-            (false, _) => tile::<1, LANES>(rows, matrix, depth, now),
+            (false, ROWS) => tile::<ROWS>(rows, matrix, depth, now),
+            (false, _) => tile::<1>(rows, matrix, depth, now),
         }
         (y, row) = (later, row + count);
     }
@@ -121,17 +117,12 @@ fn by_rows(rows: &[Bytes], matrix: &[Bytes], depth: usize, y: &mut [Bytes]) {
     }
 }
 
-/// Multiplies `R` rows by a matrix, `L` columns at a time.
+/// Multiplies `R` rows by a matrix, sixteen columns at a time.
 #[inline(always)] // as above
-fn tile<const R: usize, const L: usize>(
-    rows: &[Bytes],
-    matrix: &[Bytes],
-    depth: usize,
-    y: &mut [Bytes],
-) {
+fn tile<const R: usize>(rows: &[Bytes], matrix: &[Bytes], depth: usize, y: &mut [Bytes]) {
     let columns = y.len() / R;
     let rows: [&[Bytes]; R] = array::from_fn(|r| &rows[r * depth..][..depth]);
-    if columns < L {
+    if columns < LANES {
         for column in 0..columns {
             for r in 0..R {
                 let mut sum = 0.0;
@@ -143,22 +134,22 @@ fn tile<const R: usize, const L: usize>(
         }
         return;
     }
-    for start in (0..columns).step_by(L) {
+    for start in (0..columns).step_by(LANES) {
         // The last columns together with some that were computed before.
-        let start = start.min(columns - L);
-        let mut sums = [[0f32; L]; R];
+        let start = start.min(columns - LANES);
+        let mut sums = [[0f32; LANES]; R];
         for (at, line) in matrix.chunks_exact(columns).enumerate() {
-            let Some(line) = line[start..].first_chunk::<L>() else { continue };
+            let Some(line) = line[start..].first_chunk::<LANES>() else { continue };
             let b = line.map(float);
             for r in 0..R {
                 let a = float(rows[r][at]);
-                for i in 0..L {
+                for i in 0..LANES {
                     sums[r][i] += a * b[i];
                 }
             }
         }
         for r in 0..R {
-            for i in 0..L {
+            for i in 0..LANES {
                 y[r * columns + start + i] = bytes(sums[r][i]);
             }
         }
