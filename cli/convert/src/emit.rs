@@ -52,6 +52,7 @@ pub fn float(model: &Model) -> Result<Emitted, EmitError> {
         means: Vec::new(),
         coded_means: Vec::new(),
         rounded: Default::default(),
+        taken: Default::default(),
         ordered: None,
     };
     Emitter::new(model, scheme).run(|_, _, _, _| Ok(()))
@@ -263,6 +264,10 @@ impl<'m> Emitter<'m> {
         let from = self.scheme.quants[source];
         let out = self.scheme.quants[id];
         let clamp = clamp_codes(layer.clamp, out);
+        // Values on the grid that they are to have.
+        if from == out && layer.op.as_clamp().is_some_and(|limits| is_none(limits, out)) {
+            return Ok(inputs[0]);
+        }
         let op = match &layer.op {
             LayerOp::Conv(conv) => self.conv(id, conv, source, out, clamp)?,
             LayerOp::Binary(Binary::Add) => {
@@ -326,7 +331,8 @@ impl<'m> Emitter<'m> {
         let shifts = scheme::shifts(&layer.splits, channels, out);
         let rounded = scheme.rounded.get(id).and_then(Option::as_deref);
         let quants = [scheme.quants[source], out];
-        let quantized = scheme::conv(&layer.name, conv, &shifts, means, quants, rounded)?;
+        let taken = scheme.taken.get(id).and_then(Option::as_deref);
+        let quantized = scheme::conv(&layer.name, conv, &shifts, means, quants, rounded, taken)?;
         let depthwise = conv.groups > 1 && conv.groups == input.c() && conv.groups == channels;
         let weights =
             if depthwise { transpose(&quantized.weights, channels) } else { quantized.weights };
@@ -354,6 +360,11 @@ pub fn shorten(name: &str) -> &str {
     let over = name.len().saturating_sub(offshoot_core::limits::NAME);
     let start = (over..=name.len()).find(|&i| name.is_char_boundary(i)).unwrap_or(name.len());
     &name[start..]
+}
+
+/// True if limits are beyond all int8 values.
+fn is_none(limits: (f32, f32), quant: Quant) -> bool {
+    clamp_codes(Some(limits), quant) == Clamp::NONE
 }
 
 fn clamp_codes(clamp: Option<(f32, f32)>, quant: Quant) -> Clamp {

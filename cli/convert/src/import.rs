@@ -72,21 +72,6 @@ pub struct Source {
     bytes: u64,
 }
 
-impl Imported {
-    /// Describes the parts of the model's own image preparation that the preprocessing takes over.
-    pub(crate) fn taken_in(&self) -> impl Iterator<Item = String> {
-        let shape = self.model.layers[0].shape;
-        let resize = self.unresized.as_ref().map(|_| {
-            format!(
-                "the model's own resizing to {}x{} is left to the preprocessing",
-                shape.h(),
-                shape.w()
-            )
-        });
-        self.front.told().map(str::to_string).into_iter().chain(resize)
-    }
-}
-
 impl std::fmt::Debug for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Source").field("path", &self.path).finish_non_exhaustive()
@@ -116,6 +101,8 @@ pub struct Imported {
     pub signal: Option<SignalOrder>,
     /// Model of tract up to the cut, not yet optimized: the float reference.
     pub reference: TypedModel,
+    /// True if the integers of a quantized file were forgotten, so that all are chosen anew.
+    pub requantized: bool,
     /// Width and height stated by the user.
     size: Option<(u32, u32)>,
     given: bool,
@@ -313,6 +300,7 @@ impl Source {
             return Ok(Imported { unresized: Some(Box::new(unresized)), ..imported });
         }
         let walk::Walked { mut model, outputs } = self.walked(&reference)?;
+        lower::state(self.graph(), &mut model);
         let pooled = pooling::append(&mut model, &outputs, pool).ok_or_else(|| {
             self.analyse("the tensors cut at have more values than a package holds".to_string())
         })?;
@@ -343,6 +331,7 @@ impl Source {
             front,
             input,
             signal,
+            requantized: false,
             size,
             given,
             unresized: None,

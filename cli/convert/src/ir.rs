@@ -8,11 +8,12 @@ pub mod cut_points;
 pub mod expr;
 pub mod fold;
 pub mod geometry;
+mod grids;
 pub mod pooling;
 
 pub use expr::Expr;
-use offshoot_core::Shape;
 use offshoot_core::graph::{Binary, Permutation, Slice, Unary, Window};
+use offshoot_core::{Quant, Shape};
 
 /// Index of a layer and of the tensor that it produces.
 pub type LayerId = usize;
@@ -41,6 +42,19 @@ pub struct Layer {
     pub clamp: Option<(f32, f32)>,
     /// Pairs of duplicated channels.
     pub splits: Vec<ChannelSplit>,
+    /// Integers of a file that is quantized already.
+    pub stated: Stated,
+}
+
+/// Integers that a quantized file states of a layer.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Stated {
+    /// Quantization of the result.
+    pub grid: Option<Quant>,
+    /// Steps of a convolution's weights: one, or one for each output channel.
+    pub steps: Vec<f32>,
+    /// Reason that the file's integers cannot be taken as they are.
+    pub refused: Option<String>,
 }
 
 /// Pair of duplicated channels, which are rounded half a step apart.
@@ -228,8 +242,16 @@ impl Model {
             shape,
             clamp: None,
             splits: Vec::new(),
+            stated: Stated::default(),
         });
         self.layers.len() - 1
+    }
+
+    /// Forgets the integers of a quantized file, so that all are chosen anew; false if there are
+    /// none.
+    pub fn forget_stated(&mut self) -> bool {
+        let own = self.layers.iter_mut().map(|layer| std::mem::take(&mut layer.stated));
+        own.filter(|own| *own != Stated::default()).count() > 0
     }
 
     /// Returns the number of readers of each layer; the output counts as one more.

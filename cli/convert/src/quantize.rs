@@ -27,11 +27,12 @@ pub mod noise;
 pub mod scheme;
 mod search;
 mod step_report;
+pub mod taken;
 mod variant;
 
 pub use adaptive_rounding::select::Rounding;
 pub use keep_float::KeepFloat;
-pub use step_report::{Alternative, Change, StepReport};
+pub use step_report::{Alternative, Anew, Change, StepReport};
 use variant::{Calibration, GraphVariant, Judged, QuantConfig, Rounded};
 
 /// Settings of the quantizer.
@@ -209,7 +210,8 @@ impl<'a> Quantizer<'a> {
             method: self.best.method,
             measured_means: self.best.coded_means.is_some(),
         };
-        let mut steps: Vec<StepReport> = self.split.into_iter().collect();
+        let taken = taken::report(&self.variant.model, &scheme.in_codes, &scheme.taken);
+        let mut steps: Vec<StepReport> = taken.into_iter().chain(self.split).collect();
         steps.extend(dynamic::step(&self.variant.model, &scheme));
         steps.extend((maps > 0).then_some(StepReport::Equalization { maps }));
         steps.push(ranges);

@@ -141,6 +141,7 @@ fn options(args: &ConvertArgs) -> Options {
         },
         // Alternatives are measured only if a report is requested.
         quantizer: args.quantizer.settings(args.report.is_some() || args.json),
+        requantize: args.quantizer.requantize,
         unit_length: args.l2,
         statistics: true,
     }

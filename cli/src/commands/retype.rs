@@ -36,6 +36,7 @@ pub(super) fn again(args: &ConvertArgs) -> String {
     if args.parts != "none" {
         command += &format!(" --parts {}", shell_word(&args.parts));
     }
+    command += if args.quantizer.requantize { " --requantize" } else { "" };
     command += if args.l2 { " --l2" } else { "" };
     if let Some(preset) = args.backbone.preset {
         command += &format!(" --preset {}", preset.name());

@@ -42,6 +42,7 @@ mod parts;
 mod pictures;
 mod preset;
 mod pull;
+mod quantized;
 mod quantizer;
 mod rendered;
 mod report_page;

@@ -119,6 +119,7 @@ fn options(words: &Bound<'_, PyDict>) -> Outcome<Options> {
             "precision" => options.float = is_float(&value.extract::<String>()?)?,
             "size" => options.size = value.extract()?,
             "tokens" => options.tokens = value.extract()?,
+            "requantize" => options.requantize = value.extract()?,
             "l2" => options.unit_length = value.extract()?,
             "preset" => {
                 options.overrides.preset = preset(value.extract::<Option<String>>()?.as_deref())?

@@ -4,7 +4,31 @@ use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::tensor_shape_proto::dimension::Value;
 use tract_onnx::pb::{GraphProto, TensorShapeProto, ValueInfoProto, type_proto};
 
-use super::{ImportError, Source, channels_last, data_flow};
+use super::{ImportError, Imported, Source, channels_last, data_flow};
+use crate::ir::fold;
+
+impl Imported {
+    /// Simplifies the network; `anew` forgets the integers of a quantized file.
+    pub(crate) fn fold(&mut self, anew: bool) {
+        if anew {
+            self.requantized = self.model.forget_stated();
+        }
+        fold::fold(&mut self.model);
+    }
+
+    /// Describes the parts of the model's own image preparation that the preprocessing takes over.
+    pub(crate) fn taken_in(&self) -> impl Iterator<Item = String> {
+        let shape = self.model.layers[0].shape;
+        let resize = self.unresized.as_ref().map(|_| {
+            format!(
+                "the model's own resizing to {}x{} is left to the preprocessing",
+                shape.h(),
+                shape.w()
+            )
+        });
+        self.front.told().map(str::to_string).into_iter().chain(resize)
+    }
+}
 
 /// Input as stated in the file.
 pub(super) struct Stated<'g> {

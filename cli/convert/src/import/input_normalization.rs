@@ -37,6 +37,7 @@ impl Front {
         }
         joined_parts(model);
         while let Some(id) = front.next(model) {
+            model.layers[0].stated.grid = model.layers[id].stated.grid;
             model.redirect(id, 0);
             model.compact();
         }

@@ -21,7 +21,10 @@ mod fused;
 mod layers;
 mod pieces;
 mod quantized;
+mod stated;
 mod stored_numbers;
+
+pub(super) use stated::state;
 
 /// Result of a rule: nodes and constants instead of a node.
 type Lowered = Result<(), Refused>;

@@ -6,13 +6,14 @@
 use offshoot_core::Shape;
 use offshoot_core::graph::{Binary, Unary, Window};
 
-use super::{Conv, Expr, Layer, LayerId, LayerOp, Model};
+use super::{Conv, Expr, Layer, LayerId, LayerOp, Model, grids};
 
 /// Simplifies the model.
 pub fn fold(model: &mut Model) {
-    let rules: [fn(&mut Model, LayerId) -> bool; 9] = [
+    let rules: [fn(&mut Model, LayerId) -> bool; 10] = [
         merge_scales,
         drop_identity,
+        grids::drop_same,
         scale_after_conv,
         scale_before_conv,
         fuse_clamp,
@@ -33,6 +34,7 @@ pub fn fold(model: &mut Model) {
     }
     functions(model);
     model.compact();
+    grids::spread(model);
     for layer in &mut model.layers {
         if let LayerOp::Scale { factors, offsets } = &mut layer.op {
             // A scale that no rule could fold becomes a depthwise convolution.
@@ -64,7 +66,9 @@ fn functions(model: &mut Model) {
             (layer.op, layer.inputs, layer.clamp) =
                 (LayerOp::Function(expr.clone()), vec![source], None);
         }
-        formulas.push((source, expr));
+        // What is rounded to a grid of its own is read as it is.
+        let rounded = model.layers[id].stated.grid.is_some();
+        formulas.push(if rounded { (id, Expr::Input) } else { (source, expr) });
     }
 }
 
@@ -247,20 +251,27 @@ fn fuse_clamp(model: &mut Model, id: LayerId) -> bool {
     if readers[input] != 1 || readers[id] == 0 || model.layers[id].clamp.is_some() {
         return false;
     }
+    let Some(stated) = grids::of_both(model, input, id) else { return false };
     if let Some((lo1, hi1)) = model.layers[input].op.as_clamp() {
+        model.layers[id].stated = stated;
         model.layers[id].op = LayerOp::clamp(lo1.clamp(lo, hi), hi1.clamp(lo, hi));
         model.layers[id].inputs = model.layers[input].inputs.clone();
         return true;
     }
-    let takes = matches!(
-        model.layers[input].op,
-        LayerOp::Conv(_) | LayerOp::Binary(Binary::Add | Binary::Mul) | LayerOp::AveragePool { .. }
-    );
+    let takes = match model.layers[input].op {
+        LayerOp::Conv(_)
+        | LayerOp::Binary(Binary::Add | Binary::Mul)
+        | LayerOp::AveragePool { .. } => true,
+        // Its limits are then those of int8.
+        LayerOp::Concat => grids::is_whole(&model.layers[id]),
+        _ => false,
+    };
     if !takes {
         return false;
     }
     let (lo1, hi1) = model.layers[input].clamp.unwrap_or((f32::NEG_INFINITY, f32::INFINITY));
     model.layers[input].clamp = Some((lo1.clamp(lo, hi), hi1.clamp(lo, hi)));
+    model.layers[input].stated = stated;
     model.redirect(id, input);
     true
 }
@@ -309,6 +320,8 @@ fn flatten_into_conv(model: &mut Model, id: LayerId) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use offshoot_core::{Quant, Scale};
+
     use super::*;
 
     fn model(shape: Shape) -> Model {
@@ -404,5 +417,86 @@ mod tests {
         let LayerOp::Conv(conv) = &m.layers[1].op else { panic!() };
         assert_eq!(conv.window.kernel, [1, 2]);
         assert_eq!(conv.weights, [0.0, 2.0, 4.0, 1.0, 3.0, 5.0]);
+    }
+
+    fn grid(scale: f32, zero_point: i8) -> Quant {
+        Quant { scale: Scale::new(scale).unwrap(), zero_point }
+    }
+
+    /// Appends a quantization as a file states it.
+    fn quantized(model: &mut Model, input: LayerId, grid: Quant) -> LayerId {
+        let shape = model.layers[input].shape;
+        let op = LayerOp::clamp(grid.dequantize(i8::MIN), grid.dequantize(i8::MAX));
+        let id = model.push("quantized", op, vec![input], shape);
+        model.layers[id].stated.grid = Some(grid);
+        id
+    }
+
+    fn stated_conv(model: &mut Model, input: LayerId) -> LayerId {
+        let shape = model.layers[input].shape;
+        let weights = vec![0.5, 0.25, -0.5, 1.0];
+        let conv = Conv { window: Window::POINT, groups: 1, weights, bias: vec![0.0; 2] };
+        let id = model.push("conv", LayerOp::Conv(conv), vec![input], shape);
+        model.layers[id].stated.steps = vec![0.25];
+        id
+    }
+
+    /// Tests a residual block: three grids, a ReLU between quantizations, and a pool.
+    #[test]
+    fn every_result_keeps_its_grid() {
+        let mut m = model(Shape::new(4, 4, 2).unwrap());
+        let grids = [grid(0.01, -128), grid(0.1, -128), grid(0.2, 3)];
+        let image = quantized(&mut m, 0, grids[0]);
+        let a = stated_conv(&mut m, image);
+        let relu = m.push("relu", LayerOp::clamp(0.0, f32::INFINITY), vec![a], m.layers[a].shape);
+        let a = quantized(&mut m, relu, grids[1]);
+        let pool = LayerOp::MaxPool { window: Window::POINT };
+        let pool = m.push("pool", pool, vec![a], m.layers[a].shape);
+        let a = quantized(&mut m, pool, grids[1]);
+        let shape = m.layers[a].shape;
+        let sum = m.push("sum", LayerOp::Binary(Binary::Add), vec![a, image], shape);
+        m.output = quantized(&mut m, sum, grids[2]);
+        fold(&mut m);
+        let names: Vec<&str> = m.layers.iter().map(|layer| &*layer.name).collect();
+        assert_eq!(names, ["input", "quantized", "conv", "pool", "sum"]);
+        let found: Vec<Option<Quant>> = m.layers.iter().map(|layer| layer.stated.grid).collect();
+        let [image, conv, sum] = grids.map(Some);
+        assert_eq!(found, [image, image, conv, None, sum]);
+        assert_eq!(m.layers[2].stated.steps, [0.25]);
+        let (lo, hi) = m.layers[2].clamp.unwrap();
+        assert!(lo == 0.0 && (hi - 25.5).abs() < 1e-5, "{lo} {hi}");
+    }
+
+    /// Tests functions with a grid between them, which one table would leave out, and two grids one
+    /// after the other.
+    #[test]
+    fn no_grid_is_skipped() {
+        let mut m = model(Shape::new(4, 4, 2).unwrap());
+        let shape = m.layers[0].shape;
+        let a = quantized(&mut m, 0, grid(0.01, 0));
+        let first = m.push("square", LayerOp::Function(Expr::raised(2.0)), vec![a], shape);
+        let second = quantized(&mut m, first, grid(0.005, -128));
+        let cube = m.push("cube", LayerOp::Function(Expr::raised(3.0)), vec![second], shape);
+        let third = quantized(&mut m, cube, grid(0.001, -128));
+        m.output = quantized(&mut m, third, grid(0.002, -128));
+        fold(&mut m);
+        assert_eq!(m.layers.len(), 5, "{:?}", m.layers);
+        let sources: Vec<&[LayerId]> = m.layers.iter().map(|layer| &*layer.inputs).collect();
+        assert_eq!(sources, [&[][..], &[0], &[1], &[2], &[3]]);
+    }
+
+    #[test]
+    fn concatenations_take_the_grid_of_their_codes_alone() {
+        let mut m = model(Shape::new(4, 4, 2).unwrap());
+        let shape = Shape::new(4, 4, 4).unwrap();
+        let joined = m.push("joined", LayerOp::Concat, vec![0, 0], shape);
+        m.output = quantized(&mut m, joined, grid(0.01, 0));
+        fold(&mut m);
+        assert_eq!((m.layers.len(), m.layers[1].stated.grid), (2, Some(grid(0.01, 0))));
+        let mut m = model(Shape::new(4, 4, 2).unwrap());
+        let joined = m.push("joined", LayerOp::Concat, vec![0, 0], shape);
+        m.output = m.push("relu", LayerOp::clamp(0.0, 9.0), vec![joined], shape);
+        fold(&mut m);
+        assert_eq!(m.layers.len(), 3);
     }
 }

@@ -21,13 +21,13 @@ use crate::calibrate::reference::{Prepared, Reference};
 use crate::calibrate::{CalibrateError, ObservedNetwork};
 use crate::import::{Cut, Imported, Source};
 use crate::ir::pooling::Pool;
-use crate::ir::{Model, fold, pooling};
+use crate::ir::{Model, pooling};
 use crate::preprocess::catalog::Catalog;
 use crate::preprocess::choose;
 use crate::preprocess::choose::Chosen;
 use crate::preprocess::preset::PreprocessOverrides;
 use crate::progress::{Observer, Stage};
-use crate::quantize::scheme;
+use crate::quantize::{StepReport, scheme};
 use crate::report::Report;
 
 /// Number of images that are checked for being almost one colour, and least standard deviation of
@@ -141,7 +141,7 @@ pub(super) fn import(source: &Source, options: &Options) -> Result<Imported, Con
             [] => cells::found(source, size, options.cells)?,
             _ => source.import(&cuts, size, Pool::Cells)?,
         };
-        fold::fold(&mut imported.model);
+        imported.fold(options.anew());
         return Ok(imported);
     }
     let mut imported = source.import(&cuts, size, options.pool)?;
@@ -155,7 +155,7 @@ pub(super) fn import(source: &Source, options: &Options) -> Result<Imported, Con
         imported = source.import(&parts::cuts(&names, &alone), size, options.pool)?;
         imported.cut.with_parts(alone, names.len());
     }
-    fold::fold(&mut imported.model);
+    imported.fold(options.anew());
     Ok(imported)
 }
 
@@ -213,7 +213,9 @@ impl Backbone for ImageBackbone<'_> {
         input: Element,
     ) -> Result<Blob, WriteError> {
         match input {
-            Element::Int8(_) => writer.codes(&scheme::input_table(&self.chosen.preprocess)),
+            Element::Int8(quant) => {
+                writer.codes(&scheme::input_table(&self.chosen.preprocess, quant))
+            }
             Element::Float => Ok(Blob::default()),
         }
     }
@@ -275,6 +277,9 @@ impl Backbone for ImageBackbone<'_> {
         report.pool = self.imported.pooled.then_some(self.imported.pool);
         report.preprocess_why.clone_from(&self.chosen.why);
         report.preprocess_warning.clone_from(&self.chosen.warning);
+        if self.imported.requantized {
+            report.steps.insert(0, StepReport::Requantized);
+        }
     }
 
     fn overrides(&self) -> PreprocessOverrides {

@@ -31,6 +31,8 @@ pub struct Options {
     pub overrides: PreprocessOverrides,
     /// Settings of the quantizer.
     pub quantizer: Settings,
+    /// Quantizes a file anew that is quantized already, from the floats that its codes stand for.
+    pub requantize: bool,
     /// Enables scaling of embeddings to L2 norm 1.
     pub unit_length: bool,
     /// Enables the statistics of the calibration set in the package, by which `check` tells foreign
@@ -74,6 +76,11 @@ pub enum PartsOption {
 }
 
 impl Options {
+    /// True if the integers of a quantized file are not taken.
+    pub(super) fn anew(&self) -> bool {
+        self.requantize || self.float
+    }
+
     /// Checks that cut and pooling fit a text model, the one at `path`.
     ///
     /// # Errors

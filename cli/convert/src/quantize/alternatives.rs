@@ -20,7 +20,7 @@ impl Quantizer<'_> {
             let noise = data.corrected(&other, settings.correct, best.method)?.noise;
             all.push(Alternative { change: Change::Equalization(other.is_equalized()), noise });
         }
-        if best.rounded.is_none() && !scheme::trained_for_codes(&data.model) {
+        if best.rounded.is_none() && !data.takes() && !scheme::trained_for_codes(&data.model) {
             let noise = data.adapted(variant, best, &mut ())?.noise;
             all.push(Alternative { change: Change::AdaptiveRounding, noise });
         }

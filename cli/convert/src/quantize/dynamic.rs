@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use super::noise::decibels;
 use super::variant::{Calibration, GraphVariant};
-use super::{KeepFloat, Quantized, QuantizerError, Settings, StepReport, keep_float, scheme};
+use super::{
+    KeepFloat, Quantized, QuantizerError, Settings, StepReport, keep_float, scheme, taken,
+};
 use crate::emit::{self, is_linear};
 use crate::ir::{Conv, LayerId, LayerOp, Model};
 use crate::quantize::scheme::Scheme;
@@ -76,6 +78,9 @@ fn is_near_input(model: &Model, id: LayerId) -> bool {
     true
 }
 
+/// Reason that nothing of a quantized file is taken as it is.
+const SCALED_IN_THE_RUN: &str = "its linear layers get their scales in the run";
+
 /// Quantizes a network that the engine runs alone and of which no layer has ranges of the
 /// calibration set; returns `None` for others.
 ///
@@ -99,10 +104,12 @@ pub(super) fn quantize(
         coded_means: means.clone(),
         means: means.clone(),
         rounded: Default::default(),
+        taken: Default::default(),
         ordered: Some(Arc::from(kept)),
     };
     let chosen = scheme(&kept);
-    let mut steps: Vec<StepReport> = step(&model, &chosen).into_iter().collect();
+    let mut steps = Vec::from_iter(taken::report_none(&model, SCALED_IN_THE_RUN));
+    steps.extend(step(&model, &chosen));
     let noise = data.judge_scheme(&model, &chosen)?;
     if !kept.is_empty() {
         let before = data.judge_scheme(&model, &scheme(&[]))?;

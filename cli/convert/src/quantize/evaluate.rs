@@ -62,7 +62,9 @@ impl<'g> Evaluator<'g> {
             let observed = ids.into_iter().map(|id| (id, Vec::new())).collect();
             Machine::Tract { network, codes: vec![0; values], floats: vec![0.0; values], observed }
         };
-        let table = preprocess.map_or_else(Vec::new, scheme::input_table).into();
+        let quant = graph.tensor(Graph::INPUT).element.quant();
+        let table = preprocess.zip(quant).map(|(p, quant)| scheme::input_table(p, quant));
+        let table = table.unwrap_or_default().into();
         Ok(Self { graph, table, machine })
     }
 

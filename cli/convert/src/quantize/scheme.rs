@@ -13,6 +13,7 @@ use offshoot_core::preprocess::Preprocess;
 use offshoot_core::{Multiplier, Quant, Scale};
 use thiserror::Error;
 
+use super::taken::{Taken, bias_fits, nearest, whole_codes, whole_steps};
 use crate::calibrate::ranges::{Range, table_of};
 use crate::ir::{ChannelSplit, Conv, Expr, Layer, LayerId, LayerOp, Model};
 use crate::parallel;
@@ -45,6 +46,8 @@ pub struct Scheme {
     pub coded_means: Vec<Vec<f64>>,
     /// Int8 weights of layers that are not rounded to nearest; `None` for layers beyond its end.
     pub rounded: Arc<[Option<Vec<i8>>]>,
+    /// Steps of the weights of layers whose integers are those of the file.
+    pub taken: Taken,
     /// Layers whose weights stay floats, of a network that the engine runs in floats of a fixed order
     /// with linear layers in int8; `None` if tract-core runs what is not run in int8.
     pub ordered: Option<Arc<[LayerId]>>,
@@ -99,16 +102,18 @@ pub(super) fn is_read_in(model: &Model, codes: &[bool]) -> bool {
     readers.any(|(_, &codes)| codes)
 }
 
-/// Returns each layer's quantization from its range, that of images from their preprocessing;
-/// layers that only move values keep their input's.
+/// Returns each layer's quantization from its range, that of images from their preprocessing, or
+/// what the file states; layers that only move values keep their input's.
 pub fn quants(model: &Model, ranges: &[Range], preprocess: Option<&Preprocess>) -> Vec<Quant> {
     let mut quants: Vec<Quant> = ranges.iter().map(|r| r.quant()).collect();
     if let Some(preprocess) = preprocess {
         quants[0] = input(preprocess);
     }
-    for (id, layer) in model.layers.iter().enumerate().skip(1) {
+    for (id, layer) in model.layers.iter().enumerate() {
         if layer.op.keeps_values() {
             quants[id] = quants[layer.inputs[0]];
+        } else if let Some(grid) = layer.stated.grid {
+            quants[id] = grid;
         }
     }
     quants
@@ -155,9 +160,11 @@ pub fn input(preprocess: &Preprocess) -> Quant {
 
 /// Returns the means of the quantized input channels. If one step is one step of the camera, up to
 /// half a step is added to every value.
-pub fn coded_input_means(preprocess: &Preprocess, means: &[f64]) -> Vec<f64> {
-    let Some(quant) = exact_input(preprocess) else { return means.to_vec() };
-    let table = input_table(preprocess);
+pub fn coded_input_means(preprocess: &Preprocess, quant: Quant, means: &[f64]) -> Vec<f64> {
+    if exact_input(preprocess) != Some(quant) {
+        return means.to_vec();
+    }
+    let table = input_table(preprocess, quant);
     let mut coded = means.to_vec();
     for (c, mean) in coded.iter_mut().enumerate() {
         *mean += f64::from(quant.dequantize(table[256 * c]) - preprocess.normalize(c, 0));
@@ -166,9 +173,8 @@ pub fn coded_input_means(preprocess: &Preprocess, means: &[f64]) -> Vec<f64> {
 }
 
 /// Returns the table from a channel's byte to its int8 value, 256 entries per channel.
-pub fn input_table(preprocess: &Preprocess) -> Vec<i8> {
-    let exact = exact_input(preprocess).is_some();
-    let quant = input(preprocess);
+pub fn input_table(preprocess: &Preprocess, quant: Quant) -> Vec<i8> {
+    let exact = exact_input(preprocess) == Some(quant);
     let mut table = Vec::new();
     for channel in 0..preprocess.channels.count() {
         table.extend((0..=255u8).map(|byte| match exact {
@@ -221,7 +227,8 @@ const MANY: usize = 1 << 16;
 /// mean error that rounding weights and inputs adds to an output channel is subtracted from its
 /// bias (Nagel et al. 2019, "Data-free quantization through weight equalization and bias
 /// correction", 4.2, with measured means). `shifts` are added to the biases too, see [`shifts`].
-/// Weights are taken from `rounded` if present, else rounded to nearest.
+/// Weights are taken from `rounded` if present, else rounded to nearest; their steps are those of
+/// the file if `taken` has them.
 ///
 /// # Errors
 /// A multiplier of 2^15 or more.
@@ -232,6 +239,7 @@ pub fn conv(
     means: [&[f64]; 2],
     [from, to]: [Quant; 2],
     rounded: Option<&[i8]>,
+    taken: Option<&[f64]>,
 ) -> Result<QuantizedConv, QuantizeError> {
     let channels = conv.bias.len();
     let per_channel = conv.weights.len() / conv.bias.len();
@@ -242,10 +250,12 @@ pub fn conv(
     let channel = |o: usize| {
         let weights = &conv.weights[o * per_channel..][..per_channel];
         let bias = conv.bias[o];
-        let scale = weight_scale(weights, bias, from);
-        let codes: Vec<i8> = match rounded {
-            Some(all) => all[o * per_channel..][..per_channel].to_vec(),
-            None => weight_codes(weights, scale).collect(),
+        let own = taken.map(|steps| steps[o]).filter(|step| bias_fits(bias, from, *step));
+        let scale = own.unwrap_or_else(|| weight_scale(weights, bias, from));
+        let codes: Vec<i8> = match (own, rounded) {
+            (Some(step), _) => whole_codes(weights, step).collect(),
+            (None, Some(all)) => all[o * per_channel..][..per_channel].to_vec(),
+            (None, None) => weight_codes(weights, scale).collect(),
         };
         let [wanted, got] = means.map(|means| &means[o / per_group * depth..][..depth]);
         let mut added = 0.0;
@@ -282,12 +292,6 @@ pub fn weight_codes(weights: &[f32], scale: f64) -> impl Iterator<Item = i8> + '
     weights.iter().map(move |&w| nearest(f64::from(w) / scale).clamp(-127, 127) as i8)
 }
 
-/// Rounds to nearest, ties away from zero. `f64::round` is a function call on the baseline
-/// instruction set, and there are millions of weights.
-fn nearest(x: f64) -> i32 {
-    (x + 0.5f64.copysign(x)) as i32
-}
-
 /// Returns the step of a channel's weights, unless the bias would then not fit 30 bits (weights
 /// that small relative to their bias do not matter).
 fn weight_scale(weights: &[f32], bias: f32, from: f64) -> f64 {
@@ -296,26 +300,11 @@ fn weight_scale(weights: &[f32], bias: f32, from: f64) -> f64 {
     if scale > 0.0 { scale } else { 1.0 }
 }
 
-/// Tolerance, in steps, of a weight that counts as a whole number of steps.
-const WHOLE: f64 = 1e-3;
-
 /// Returns the step of weights: the largest is 127 steps, or fewer if all weights are then whole
 /// numbers of steps, as in a network that was trained for 8 bits, whose weights lose nothing.
 pub fn weight_step(weights: &[f32]) -> f64 {
     let largest = f64::from(weights.iter().fold(0.0f32, |m, w| m.max(w.abs())));
     largest / f64::from(whole_steps(weights, largest).unwrap_or(127))
-}
-
-/// Returns the number of steps of the largest weight, at most 127, for which all weights are whole
-/// numbers of steps.
-fn whole_steps(weights: &[f32], largest: f64) -> Option<i32> {
-    (1..=127).rev().find(|&steps| {
-        let scale = f64::from(steps) / largest;
-        weights
-            .iter()
-            .map(|&w| f64::from(w) * scale)
-            .all(|w| (w - f64::from(nearest(w))).abs() < WHOLE)
-    })
 }
 
 /// True if the network was trained for 8 bits: the weights of most channels lie on a grid.
@@ -408,14 +397,14 @@ mod tests {
         };
         let quant = input(&p);
         assert_eq!((quant.zero_point, quant.scale.get()), (0, 1.0 / 128.0));
-        let table = input_table(&p);
+        let table = input_table(&p, quant);
         assert_eq!((table[0], table[128], table[255], table[511]), (-128, 0, 127, 127));
         (p.mean, p.std) = ([123.675, 116.28, 103.53], [58.395, 57.12, 57.375]);
         let quant = input(&p);
         for (c, v) in [(0, 0u8), (1, 200), (2, 255)] {
             let real = p.normalize(c, v);
             assert!(
-                (quant.dequantize(input_table(&p)[c * 256 + usize::from(v)]) - real).abs()
+                (quant.dequantize(input_table(&p, quant)[c * 256 + usize::from(v)]) - real).abs()
                     < 0.51 * quant.scale.get()
             );
         }
@@ -431,10 +420,10 @@ mod tests {
             mean: [127.5; 3],
             std: [127.5; 3],
         };
-        let coded = coded_input_means(&p, &[0.25]);
+        let coded = coded_input_means(&p, input(&p), &[0.25]);
         assert!((coded[0] - (0.25 - 0.5 / 127.5)).abs() < 1e-6, "{coded:?}");
         p.mean = [128.0; 3];
-        assert!((coded_input_means(&p, &[0.25])[0] - 0.25).abs() < 1e-6);
+        assert!((coded_input_means(&p, input(&p), &[0.25])[0] - 0.25).abs() < 1e-6);
     }
 
     #[test]
@@ -448,9 +437,9 @@ mod tests {
             std: [255.0, 300.0, 400.0],
         };
         let quant = input(&p);
-        assert_eq!(quant.quantize(p.normalize(2, 255)), input_table(&p)[2 * 256 + 255]);
+        assert_eq!(quant.quantize(p.normalize(2, 255)), input_table(&p, quant)[2 * 256 + 255]);
         p.std = [255.0; 3];
-        assert_eq!(input_table(&p)[255], 127);
+        assert_eq!(input_table(&p, input(&p))[255], 127);
     }
 
     #[test]
@@ -458,8 +447,9 @@ mod tests {
         let layer =
             Conv { window: Window::POINT, groups: 1, weights: vec![1.0, 0.003], bias: vec![0.0] };
         let q = Quant::from_range(-1.0, 1.0);
-        let plain = conv("layer", &layer, &[0.0], [&[0.0, 0.0]; 2], [q, q], None).unwrap();
-        let corrected = conv("layer", &layer, &[0.0], [&[0.0, 1.0]; 2], [q, q], None).unwrap();
+        let plain = conv("layer", &layer, &[0.0], [&[0.0, 0.0]; 2], [q, q], None, None).unwrap();
+        let corrected =
+            conv("layer", &layer, &[0.0], [&[0.0, 1.0]; 2], [q, q], None, None).unwrap();
         // Weight 0.003 rounds to no step of 1/127: its mean contribution goes to the bias.
         let step = f64::from(q.scale.get()) / 127.0;
         assert_eq!((plain.bias[0], corrected.bias[0]), (0, (0.003 / step).round() as i32));
@@ -470,7 +460,7 @@ mod tests {
         let layer = Conv { window: Window::POINT, groups: 1, weights: vec![1.0], bias: vec![0.5] };
         let q = Quant::from_range(-1.0, 1.0);
         let step = f64::from(q.scale.get()) / 127.0;
-        let got = conv("layer", &layer, &[0.0], [&[0.25], &[0.125]], [q, q], None).unwrap();
+        let got = conv("layer", &layer, &[0.0], [&[0.25], &[0.125]], [q, q], None, None).unwrap();
         assert_eq!(got.bias, [(0.625 / step).round() as i32]);
     }
 
@@ -501,10 +491,10 @@ mod tests {
             bias: vec![1.0, 3.0, 1e6],
         };
         let q = Quant::from_range(-1.0, 1.0);
-        let got = conv("layer", &layer, &[0.0; 3], [&[0.0; 2]; 2], [q, q], None).unwrap();
+        let got = conv("layer", &layer, &[0.0; 3], [&[0.0; 2]; 2], [q, q], None, None).unwrap();
         assert_eq!(got.weights[..4], [64, -127, 0, 0]);
         assert!(got.bias.iter().all(|b| b.abs() <= 1 << 29), "{:?}", got.bias);
         let narrow = Quant { scale: Scale::new(1e-30).unwrap(), zero_point: 0 };
-        assert!(conv("layer", &layer, &[0.0; 3], [&[0.0; 2]; 2], [q, narrow], None).is_err());
+        assert!(conv("layer", &layer, &[0.0; 3], [&[0.0; 2]; 2], [q, narrow], None, None).is_err());
     }
 }

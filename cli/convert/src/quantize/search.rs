@@ -107,7 +107,8 @@ impl Quantizer<'_> {
         let scheme = self.data.scheme(&self.variant, &self.best);
         let mut moves = Vec::new();
         for (id, layer) in self.variant.model.layers.iter().enumerate().skip(1) {
-            if !scheme.in_codes[id] || layer.op.keeps_values() {
+            let fixed = layer.op.keeps_values() || layer.stated.grid.is_some();
+            if !scheme.in_codes[id] || fixed {
                 continue;
             }
             for end in [End::Max, End::Min] {

@@ -9,6 +9,15 @@ use crate::calibrate::ranges::Method;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum StepReport {
+    /// The file is quantized already, and its integers were taken as they are where int8 has them.
+    Taken {
+        /// Number of layers.
+        layers: usize,
+        /// Layers that were quantized anew.
+        anew: Vec<Anew>,
+    },
+    /// The file is quantized already, and all was quantized anew, as asked.
+    Requantized,
     /// Channels were duplicated into constant ones.
     ChannelSplit {
         /// Number of duplicated channels.
@@ -74,6 +83,15 @@ pub enum StepReport {
     },
     /// Adaptive rounding was skipped: the weights lie on the grid that they were trained on.
     OnGrid,
+}
+
+/// Layer of a quantized file that was quantized anew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Anew {
+    /// Name of the layer.
+    pub layer: String,
+    /// Reason.
+    pub why: String,
 }
 
 /// Alternative way to quantize, with its result.

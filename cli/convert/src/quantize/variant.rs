@@ -10,6 +10,7 @@ use super::equalize::Factors;
 use super::evaluate::Evaluator;
 use super::noise::{Noise, Subject};
 use super::scheme::Scheme;
+use super::taken::{self, Taken};
 use super::{KeepFloat, QuantizerError, Switch, dynamic, equalize, scheme};
 use crate::calibrate::extents::Extents;
 use crate::calibrate::input::Input;
@@ -40,6 +41,8 @@ pub(crate) struct Calibration<'a> {
     pub(crate) alone: bool,
     /// True if there all layers that read int8 values follow them.
     pub(crate) all_follow: bool,
+    /// Steps of weights that are taken as they are.
+    pub(crate) taken: Taken,
 }
 
 /// Sample of the validation subset.
@@ -85,19 +88,27 @@ impl<'a> Calibration<'a> {
     ) -> Self {
         // If there are enough samples, the validation subset and the calibration subset are
         // disjoint.
+        let model = taken::in_range(model);
+        let alone = dynamic::suits(&model, keep);
         let step = (inputs.len() / JUDGED).max(1);
         let judged = (step.saturating_sub(1).min(1)..inputs.len()).step_by(step).take(JUDGED);
         Self {
-            model: Cow::Borrowed(model),
+            taken: taken::steps(&model),
+            model,
             floats: Cow::Borrowed(floats),
             preprocess: inputs.first().and_then(Input::preprocess),
             subset: subset(inputs.len()).map(|i| inputs[i]).collect(),
             judged: judged
                 .map(|i| Judged { input: inputs[i], wanted: &floats.embeddings[i] })
                 .collect(),
-            alone: dynamic::suits(model, keep),
+            alone,
             all_follow: true,
         }
+    }
+
+    /// True if integers of the file are taken as they are.
+    pub(crate) fn takes(&self) -> bool {
+        !self.taken.is_empty()
     }
 
     /// Returns the network, equalized or not, with the statistics of its values.
@@ -108,7 +119,7 @@ impl<'a> Calibration<'a> {
     ) -> Result<GraphVariant, CalibrateError> {
         let mut model = self.model.clone().into_owned();
         let floats = &self.floats;
-        let factors = match equalized {
+        let factors = match equalized && !self.takes() {
             true => equalize::equalize(&mut model, &floats.extents),
             false => vec![None; model.layers.len()],
         };
@@ -215,7 +226,7 @@ impl<'a> Calibration<'a> {
         correct: Switch,
         config: QuantConfig,
     ) -> Result<QuantConfig, QuantizerError> {
-        if correct == Switch::Off {
+        if correct == Switch::Off || self.takes() {
             return Ok(config);
         }
         let Some(means) = self.coded_means(variant, &config)? else { return Ok(config) };
@@ -228,14 +239,14 @@ impl<'a> Calibration<'a> {
     pub(crate) fn scheme(&self, variant: &GraphVariant, config: &QuantConfig) -> Scheme {
         let means = variant.means.clone();
         let mut read = means.clone();
-        if let Some(preprocess) = self.preprocess {
-            read[0] = scheme::coded_input_means(preprocess, &means[0]);
-        }
         let in_codes = match self.alone {
             true => dynamic::in_codes(&variant.model, &config.floats, self.all_follow),
             false => scheme::in_codes(&variant.model, &config.floats),
         };
         let quants = scheme::quants(&variant.model, &config.ranges, self.preprocess);
+        if let Some(preprocess) = self.preprocess {
+            read[0] = scheme::coded_input_means(preprocess, quants[0], &means[0]);
+        }
         for (id, layer) in variant.model.layers.iter().enumerate().filter(|(id, _)| in_codes[*id]) {
             let shifts = scheme::shifts(&layer.splits, layer.shape.c(), quants[id]);
             read[id].iter_mut().zip(shifts).for_each(|(mean, shift)| *mean += shift);
@@ -243,8 +254,9 @@ impl<'a> Calibration<'a> {
         let coded_means = config.coded_means.clone().unwrap_or(read);
         let rounded = config.rounded.clone();
         let rounded = rounded.unwrap_or_default();
+        let taken = self.taken.clone();
         let ordered = self.alone.then(|| config.floats.clone().into());
-        Scheme { in_codes, quants, coded_means, means, rounded, ordered }
+        Scheme { in_codes, quants, coded_means, means, rounded, taken, ordered }
     }
 
     /// Returns the noise-to-signal ratio of the embedding on the validation subset.

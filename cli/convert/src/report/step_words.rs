@@ -2,11 +2,15 @@
 
 use std::fmt;
 
-use crate::quantize::{Change, StepReport};
+use crate::quantize::{Anew, Change, StepReport};
 
 impl fmt::Display for StepReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Taken { layers, anew } => taken(f, *layers, anew),
+            Self::Requantized => f.write_str(
+                "quantized already in the file: its weights were recovered and quantized anew (--requantize)",
+            ),
             Self::ChannelSplit { channels, gain_db } => write!(
                 f,
                 "{channels} channels duplicated into constant channels (outlier channel splitting) ({gain_db:+.1} dB)"
@@ -53,6 +57,25 @@ impl fmt::Display for StepReport {
             ),
             Self::OnGrid => f.write_str("weights lie on their grid: nothing to round"),
         }
+    }
+}
+
+/// Number of layers that are shown with the reason that they were quantized anew.
+const SHOWN: usize = 4;
+
+fn taken(f: &mut fmt::Formatter<'_>, layers: usize, anew: &[Anew]) -> fmt::Result {
+    let own = layers - anew.len();
+    write!(f, "quantized already in the file: {own} of {layers} layers taken as they are")?;
+    let shown = &anew[..anew.len().min(SHOWN)];
+    for (at, Anew { layer, why }) in shown.iter().enumerate() {
+        write!(f, "{} {layer}", if at == 0 { "; anew:" } else { "," })?;
+        if shown.get(at + 1).is_none_or(|next| next.why != *why) {
+            write!(f, " ({why})")?;
+        }
+    }
+    match anew.len().saturating_sub(SHOWN) {
+        0 => Ok(()),
+        more => write!(f, " and {more} more"),
     }
 }
 

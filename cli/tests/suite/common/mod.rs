@@ -2,6 +2,7 @@
 
 pub mod attempt;
 pub mod graph;
+pub mod quantized;
 pub mod refill;
 pub mod small;
 

@@ -49,6 +49,7 @@ def convert(
     std: Optional[Sequence[float]] = None,
     bgr: bool = False,
     squash: bool = False,
+    requantize: bool = False,
     search_seconds: Optional[float] = None,
     format: Optional[str] = None,
     tokenizer: "Union[str, os.PathLike[str], None]" = None,
@@ -62,9 +63,9 @@ def convert(
     device will see them, each anything ``Extractor.embed`` takes; texts for a language backbone.
     With ``labels``, one per image, the report has the held-out accuracy of a head on the new
     package, ``held_out``. Options are those of the command ``offshoot convert``: ``parts`` is
-    ``"auto"`` or names of tensors. ``output`` writes
-    the package to a file. ``progress`` is called with the stage and its finished share; what it
-    raises ends the conversion, as Ctrl-C does.
+    ``"auto"`` or names of tensors; ``requantize`` quantizes a file anew that is quantized already.
+    ``output`` writes the package to a file. ``progress`` is called with the stage and its finished
+    share; what it raises ends the conversion, as Ctrl-C does.
 
     The model is read in this process: convert those of strangers in one of their own, for example
     by ``python -m offshoot convert``.
@@ -83,6 +84,7 @@ def convert(
         "std": std,
         "bgr": bgr,
         "squash": squash,
+        "requantize": requantize,
         "search_seconds": search_seconds,
     }
     if cut is not None:

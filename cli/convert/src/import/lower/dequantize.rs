@@ -68,8 +68,12 @@ impl Pieces<'_, '_> {
         let numbers = self.stored(at)?;
         let rank = numbers.dims().len() as i64;
         let axis = if axis < 0 { axis + rank } else { axis };
+        let scales = self.stored(scale)?;
+        if let Some(step) = scales.all().find(|step| step.is_nan() || *step < 0.0) {
+            return Err(self.refused(format!("has weights with a scale of {step}")));
+        }
         let grid = Grid {
-            scale: self.stored(scale)?,
+            scale: scales,
             zero: self.numbers(zero),
             axis: usize::try_from(axis).unwrap_or(usize::MAX),
             block: usize::try_from(block).unwrap_or_default(),
@@ -89,7 +93,7 @@ pub(super) fn linear(p: &mut Pieces<'_, '_>) -> Lowered {
         p.is_constant(0, &dims, floats);
         return Ok(());
     }
-    let x = p.input(0)?;
+    let x = p.computed([0, 1, 2])?;
     if let Some(giver) = p.giver(0).filter(|giver| giver.op_type == "QuantizeLinear") {
         // The same numbers, whatever they are named.
         let same = |at: usize| {

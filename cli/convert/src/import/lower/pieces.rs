@@ -40,6 +40,10 @@ impl<'g> Stored<'g> {
     }
 }
 
+/// Operations that keep codes as they are.
+const MOVES: [&str; 8] =
+    ["Identity", "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Slice", "Gather"];
+
 /// Nodes that replace one node. A rule that adds none leaves the node as it is.
 pub(super) struct Pieces<'p, 'g> {
     node: &'p NodeProto,
@@ -52,9 +56,27 @@ pub(super) struct Pieces<'p, 'g> {
 }
 
 impl<'g> Stored<'g> {
-    fn tensor(&self, name: &str) -> Option<&TensorProto> {
+    pub fn tensor(&self, name: &str) -> Option<&TensorProto> {
         let made = || self.made.iter().rev().find(|t| t.name == name);
         self.file.get(name).copied().or_else(made)
+    }
+
+    /// Returns the node of the file that computes a tensor.
+    pub fn giver(&self, name: &str) -> Option<&'g NodeProto> {
+        self.givers.get(name).copied()
+    }
+
+    /// True if a tensor has the bytes of an input of the graph, in whatever order.
+    pub fn is_input(&self, name: &str) -> bool {
+        let mut name = name;
+        while let Some(giver) = self.givers.get(name) {
+            let moves = MOVES.contains(&giver.op_type.as_str());
+            match giver.input.first().filter(|_| moves) {
+                Some(input) => name = input,
+                None => return false,
+            }
+        }
+        self.tensor(name).is_none()
     }
 
     fn new_name(&mut self, mut wish: String) -> String {
@@ -218,6 +240,11 @@ impl<'p, 'g> Pieces<'p, 'g> {
     /// constants.
     pub fn giver(&self, at: usize) -> Option<&'g NodeProto> {
         self.stored.givers.get(self.node.input.get(at)?.as_str()).copied()
+    }
+
+    /// True if an input has the bytes of an input of the graph.
+    pub fn is_input(&self, at: usize) -> bool {
+        self.node.input.get(at).is_some_and(|name| self.stored.is_input(name))
     }
 
     /// Returns the stored numbers of a tensor of this name.

@@ -35,8 +35,15 @@ impl Pieces<'_, '_> {
             DataType::Int8 => [-128.0, 127.0],
             DataType::Uint16 => [0.0, 65_535.0],
             DataType::Int16 => [-32_768.0, 32_767.0],
-            _ => return Ok(None),
+            other => {
+                return Err(
+                    self.refused(format!("has a zero point of type {}", other.as_str_name()))
+                );
+            }
         };
+        if zeros.is_some_and(|zeros| zeros.len() != scales.len()) || scales.len() == 0 {
+            return Err(self.refused("has a scale and a zero point of two lengths"));
+        }
         let Some(scale) = scales.first().filter(|_| scales.len() == 1) else { return Ok(None) };
         let zero = zeros.and_then(|zeros| zeros.first()).unwrap_or(0.0);
         let range = codes.map(|code| ((code - zero) * scale) as f32);
@@ -66,9 +73,27 @@ impl Pieces<'_, '_> {
         self.last_within(&x, result.grid)
     }
 
-    /// Returns an operand: the floats of stored codes, or the float of computed ones.
+    /// Returns what computed codes stand for. They are floats here already, unless they are the bytes
+    /// of an input.
+    pub(super) fn computed(&mut self, [at, scale, zero]: [usize; 3]) -> Result<String, Refused> {
+        let x = self.input(at)?;
+        if !self.is_input(at) {
+            return Ok(x);
+        }
+        if self.range([scale, zero])?.is_none() {
+            return Err(self.refused("of bytes with a scale per channel"));
+        }
+        let step = self.stored(scale)?.first().unwrap_or(1.0) as f32;
+        let middle = self.numbers(zero).and_then(|zeros| zeros.first()).unwrap_or(0.0) as f32;
+        let middle = self.scalar(middle);
+        let step = self.scalar(step);
+        let x = self.op("Sub", &[&x, &middle]);
+        Ok(self.op("Mul", &[&x, &step]))
+    }
+
+    /// Returns an operand: the floats of stored codes, or of computed ones.
     fn operand(&mut self, at: [usize; 3]) -> Result<String, Refused> {
-        let Some(numbers) = self.numbers(at[0]) else { return self.input(at[0]) };
+        let Some(numbers) = self.numbers(at[0]) else { return self.computed(at) };
         let dims = numbers.dims();
         let floats = self.dequantized(at, 0, 0)?;
         Ok(self.constant(&dims, floats))
@@ -190,7 +215,7 @@ pub(super) fn product_and_bias(p: &mut Pieces<'_, '_>, weights: &str, bias: usiz
 }
 
 pub(super) fn conv(p: &mut Pieces<'_, '_>) -> Lowered {
-    let x = p.input(0)?;
+    let x = p.computed([0, 1, 2])?;
     let dims = p.stored(3)?.dims();
     let weights = p.dequantized([3, 4, 5], 0, 0)?;
     let weights = p.constant(&dims, weights);
@@ -213,7 +238,7 @@ pub(super) fn product(p: &mut Pieces<'_, '_>) -> Lowered {
 }
 
 pub(super) fn gemm(p: &mut Pieces<'_, '_>) -> Lowered {
-    let x = p.input(0)?;
+    let x = p.computed([0, 1, 2])?;
     let dims = p.stored(3)?.dims();
     let transposed = p.int("transB", 0) != 0;
     let weights = p.dequantized([3, 4, 5], if transposed { 0 } else { 1 }, 0)?;
@@ -244,7 +269,7 @@ pub(super) fn multiplied(p: &mut Pieces<'_, '_>) -> Lowered {
 }
 
 fn of_one(p: &mut Pieces<'_, '_>, op: &str) -> Lowered {
-    let x = p.input(0)?;
+    let x = p.computed([0, 1, 2])?;
     if p.int("channels_last", 0) != 0 {
         return Err(p.refused("with its channels last"));
     }

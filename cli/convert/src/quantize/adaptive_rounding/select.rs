@@ -35,7 +35,7 @@ impl Quantizer<'_> {
         if self.settings.rounding == Rounding::Nearest {
             return Ok(());
         }
-        if scheme::trained_for_codes(&self.variant.model) {
+        if self.data.takes() || scheme::trained_for_codes(&self.variant.model) {
             self.refinements.push(StepReport::OnGrid);
             return Ok(());
         }

@@ -46,7 +46,8 @@ impl<'a> Quantizer<'a> {
     /// Copies the channels whose rounding costs most into constant ones, if the embedding is better
     /// by that.
     pub(crate) fn split_channels(&mut self) -> Result<(), QuantizerError> {
-        let Some(preprocess) = self.data.preprocess else { return Ok(()) };
+        let preprocess = self.data.preprocess.filter(|_| !self.data.takes());
+        let Some(preprocess) = preprocess else { return Ok(()) };
         let places = channel_split::places(&self.data.model, preprocess);
         let scheme = self.data.scheme(&self.variant, &self.best);
         if places.is_empty() || scheme.in_codes.contains(&false) {
