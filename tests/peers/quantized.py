@@ -233,19 +233,27 @@ def compared(want: np.ndarray, got: np.ndarray, step: float) -> dict:
     return row
 
 
-def row_of(args, name: str, floats: Path, model: Path, pictures: dict, cut: str | None) -> dict:
-    stated = ["--cut", cut, "--pool", "none"] if cut else []
-    stated += ["--preset", pictures["preset"]]
+def options(pictures: dict, cut: str | None) -> list[str]:
+    return [*(["--cut", cut, "--pool", "none"] if cut else []), "--preset", pictures["preset"]]
+
+
+def exact(args, floats: Path, pictures: dict, cut: str | None) -> np.ndarray:
+    """Embeddings of the float network."""
+    own = Ours(args, floats, pictures["photos"], pictures["calibration"], "--precision", "f32", *options(pictures, cut))
+    return own.rows
+
+
+def row_of(args, name: str, floats: np.ndarray, model: Path, pictures: dict, cut: str | None) -> dict:
+    stated = options(pictures, cut)
     photos, calibration = pictures["photos"], pictures["calibration"]
     own = Ours(args, model, photos, calibration, *stated)
     anew = Ours(args, model, photos, calibration, "--requantize", *stated)
     want = run(model, own.cut, pictures["inputs"])
     step = step_of(onnx.load(model).graph, own.cut)[0]
-    exact = Ours(args, floats, photos, calibration, "--precision", "f32", *(["--cut", pictures["float_cut"], *stated[2:]] if cut else stated))
     return {
         "model": name, "cut": own.cut, "taken": own.taken, "as_is": compared(want, own.rows, step),
-        "requantized": compared(want, anew.rows, step), "onnxruntime_to_float": cosines(want, exact.rows),
-        "as_is_to_float": cosines(own.rows, exact.rows), "requantized_to_float": cosines(anew.rows, exact.rows),
+        "requantized": compared(want, anew.rows, step), "onnxruntime_to_float": cosines(want, floats),
+        "as_is_to_float": cosines(own.rows, floats), "requantized_to_float": cosines(anew.rows, floats),
     }  # fmt: skip
 
 
@@ -289,11 +297,12 @@ def small(args) -> None:
             continue
         floats = args.work / f"{name}.onnx"
         onnx.save(make(), floats)
+        rows = exact(args, floats, pictures, None)
         for way in ways(False):
             tag = "_".join(str(v) for v in way.values())
             model = args.work / f"{name}.{tag}.onnx"
             quantize(floats, model, pictures["seen"], way)
-            print(json.dumps({**way, **row_of(args, name, floats, model, pictures, None)}), flush=True)
+            print(json.dumps({**way, **row_of(args, name, rows, model, pictures, None)}), flush=True)
 
 
 def mobilenet(args) -> None:
@@ -301,17 +310,20 @@ def mobilenet(args) -> None:
         return
     pictures = pictures_of(args, 224, args.photos, 128, "tf")
     floats = args.shared / "models/real" / f"{MOBILENET}.onnx"
+    rows = {cut: exact(args, floats, pictures, cut) for cut in (FEATURES, LOGITS)}
     for way in ways(True):
         tag = "_".join(str(v) for v in way.values())
         model = args.work / f"{MOBILENET}.{tag}.onnx"
         if not model.exists():
             quantize(floats, model, pictures["seen"], way)
         names = {o for n in onnx.load(model).graph.node for o in n.output}
-        for float_cut in (FEATURES, LOGITS):
+        # The classifier is asked of the usual way alone.
+        usual = way["activations"] == "u8" and way["weights"] == "s8"
+        for float_cut in (FEATURES, LOGITS) if usual else (FEATURES,):
             ends = [f"{float_cut}_DequantizeLinear_Output", f"{float_cut}_quantized", float_cut]
             cut = next(end for end in ends if end in names)
-            pictures["float_cut"] = float_cut
-            print(json.dumps({**way, **row_of(args, MOBILENET, floats, model, pictures, cut)}), flush=True)
+            row = row_of(args, MOBILENET, rows[float_cut], model, pictures, cut)
+            print(json.dumps({**way, **row}), flush=True)
 
 
 def main() -> None:

@@ -264,8 +264,9 @@ impl<'m> Emitter<'m> {
         let from = self.scheme.quants[source];
         let out = self.scheme.quants[id];
         let clamp = clamp_codes(layer.clamp, out);
-        // Values on the grid that they are to have.
-        if from == out && layer.op.as_clamp().is_some_and(|limits| is_none(limits, out)) {
+        // Values on the grid that the file states for them.
+        let stated = layer.stated.grid == Some(from) && from == out && id != self.model.output;
+        if stated && layer.op.as_clamp().is_some_and(|limits| is_none(limits, out)) {
             return Ok(inputs[0]);
         }
         let op = match &layer.op {
