@@ -14,6 +14,7 @@ use offshoot_simulator::{Camera, Object};
 use prost::Message;
 use tract_onnx::pb::ModelProto;
 
+use crate::common::ok;
 use crate::common::quantized::{Form, Kind, Net, SIDE, stored};
 use crate::common::small::preset;
 
@@ -330,4 +331,94 @@ fn bytes_are_codes_already() {
             }
         }
     }
+}
+
+/// A network whose last product has weights of 4 bits in blocks, or floats; 6 outputs of 8 inputs.
+fn of_weights(form: &str) -> ModelProto {
+    let mut graph = Net::grid_free();
+    let nibble = |row: usize, column: usize| (row * 5 + column * 3) % 16;
+    let scale = |block: usize, column: usize| 0.05 + 0.01 * (block + 2 * column) as f32;
+    // Codes of 4 bits less 8, in blocks of 4 along the rows.
+    let weight =
+        |row: usize, column: usize| (nibble(row, column) as f32 - 8.0) * scale(row / 4, column);
+    let places = || (0..8).flat_map(|row| (0..6).map(move |column| (row, column)));
+    match form {
+        "floats" => {
+            let values: Vec<f32> = places().map(|(row, column)| weight(row, column)).collect();
+            graph.floats("w", &values).0.initializer.last_mut().unwrap().dims = vec![8, 6];
+            graph.node("MatMul", "product", &["vector", "w"], &[]);
+        }
+        "blocks" => {
+            let codes: Vec<u8> = places().map(|(r, c)| (nibble(r, c) as u8 + 8) & 15).collect();
+            let packed = codes.chunks(2).map(|two| two[0] | two[1] << 4).collect();
+            graph.0.initializer.push(stored("q", &[8, 6], 22, packed));
+            let scales = (0..2).flat_map(|b| (0..6).map(move |c| scale(b, c)));
+            graph.floats("s", &scales.collect::<Vec<_>>());
+            graph.0.initializer.last_mut().unwrap().dims = vec![2, 6];
+            graph.node("DequantizeLinear", "w", &["q", "s"], &[]);
+            graph.number("axis", 0).number("block_size", 4);
+            graph.node("MatMul", "product", &["vector", "w"], &[]);
+        }
+        _ => {
+            // The block of 16 is the least that onnxruntime has; this one reads 4.
+            let columns = (0..6).flat_map(|c| (0..2).map(move |b| (b, c)));
+            let pair = |b: usize, c: usize, at: usize| {
+                let row = 4 * b + 2 * at;
+                (nibble(row, c) | nibble(row + 1, c) << 4) as u8
+            };
+            let packed = columns.clone().flat_map(|(b, c)| [pair(b, c, 0), pair(b, c, 1)]);
+            graph.0.initializer.push(stored("q", &[6, 2, 2], 2, packed.collect()));
+            let scales: Vec<f32> = columns.map(|(b, c)| scale(b, c)).collect();
+            graph.floats("s", &scales).node("MatMulNBits", "product", &["vector", "q", "s"], &[]);
+            for (name, value) in [("K", 8), ("N", 6), ("bits", 4), ("block_size", 4)] {
+                graph.number(name, value);
+            }
+        }
+    }
+    graph.node("Sigmoid", "embedding", &["product"], &[]);
+    graph.model(21)
+}
+
+#[test]
+fn weights_alone_are_dequantized() {
+    let cut = || Options { cuts: vec!["embedding".to_string()], ..options() };
+    let float = Options { float: true, ..cut() };
+    let embedded = |form: &str| -> Vec<f32> {
+        let made = converted(&of_weights(form), &float).unwrap();
+        let mut extractor = extractor(&made);
+        let values = extractor.embed(&images(3)[2].frame()).unwrap().iter().collect();
+        values
+    };
+    let want = embedded("floats");
+    assert!(want.iter().any(|v| (v - 0.5).abs() > 0.01), "{want:?}");
+    for form in ["blocks", "bits"] {
+        let got = embedded(form);
+        assert!(got.iter().zip(&want).all(|(g, w)| (g - w).abs() < 1e-5), "{got:?} {want:?}");
+        assert_eq!(got.len(), want.len());
+        let int8 = converted(&of_weights(form), &cut()).unwrap();
+        println!("{}", converted(&of_weights(form), &options()).unwrap().report);
+        assert!(int8.report.cosine_min > 0.99, "{}", int8.report);
+        assert!(!said(&int8).contains("quantized already"), "{}", int8.report);
+    }
+}
+
+#[test]
+fn the_command_says_what_was_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let model = net(0).model(Form::Qdq, Kind::U8).encode_to_vec();
+    std::fs::write(folder.join("net.onnx"), model).unwrap();
+    crate::common::images(&folder.join("seen"), &Object::ALL[..2], 4);
+    let convert = ["convert", "net.onnx", "--calibrate", "seen", "--preset", "unit"];
+    let text = ok(folder, &convert);
+    assert!(
+        text.contains("quantized already in the file: 6 of 6 layers taken as they are"),
+        "{text}"
+    );
+    let text = ok(folder, &[&convert[..], &["--requantize"]].concat());
+    assert!(text.contains("quantized anew (--requantize)"), "{text}");
+    let text = ok(folder, &[&convert[..], &["--requantize", "--json"]].concat());
+    let report: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let command = report["fixes"][0]["command"].as_str().unwrap();
+    assert!(command.contains("--requantize"), "{command}");
 }

@@ -128,6 +128,12 @@ def test_a_float_package_agrees_with_the_int8_one(images):
 
 
 @here
+def test_a_float_model_has_nothing_to_requantize(images):
+    plain, anew = (offshoot.convert(MODEL, images, requantize=asked, **PRESET) for asked in (False, True))
+    assert plain.package == anew.package
+
+
+@here
 def test_models_are_inspected_and_cut(images):
     found = offshoot.cuts(MODEL)
     assert sum(cut.chosen for cut in found) == 1 and len(found) > 3

@@ -17,7 +17,7 @@ mod tensors;
 
 pub(super) use constant_size::Known;
 pub(super) use finite::check as finite;
-pub(super) use tensors::{all as tensors, bytes as tensor_bytes, is_external};
+pub(super) use tensors::{all as tensors, bytes as tensor_bytes, is_external, is_nibbles};
 
 /// Largest number of nodes of a graph, and of tensors that it stores.
 const NODES: usize = 1 << 14;
@@ -82,7 +82,24 @@ pub(super) fn model(model: &ModelProto) -> Result<(), Refused> {
         tensors::check_info(info)?;
     }
     graph.node.iter().try_for_each(shape_of_node)?;
+    nibbles(graph)?;
     wiring(graph)
+}
+
+/// Checks that tensors of 4 bits are read as codes alone.
+fn nibbles(graph: &GraphProto) -> Result<(), Refused> {
+    let stored = graph.initializer.iter().map(|tensor| (tensor.name.as_str(), tensor));
+    let given = graph.node.iter().filter(|node| node.op_type == "Constant").filter_map(|node| {
+        let value = node.attribute.iter().find_map(|a| a.t.as_ref());
+        node.output.first().map(String::as_str).zip(value)
+    });
+    let few: HashMap<&str, _> = stored.chain(given).filter(|(_, t)| is_nibbles(t)).collect();
+    let others = graph.node.iter().filter(|node| {
+        !["QuantizeLinear", "DequantizeLinear", "Constant"].contains(&&*node.op_type)
+    });
+    let read = others.flat_map(|node| &node.input).find_map(|name| few.get(name.as_str()));
+    let ends = graph.output.iter().find_map(|output| few.get(output.name.as_str()));
+    read.or(ends).map_or(Ok(()), |tensor| Err(tensors::unknown(tensor)))
 }
 
 /// Checks the nodes; returns the bytes of the constants that they would compute at import.

@@ -12,7 +12,7 @@ use std::collections::HashSet;
 use pieces::{Pieces, Stored};
 use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, TensorProto};
 
-use super::check::Refused;
+use super::check::{Refused, is_nibbles};
 use super::data_flow::reads;
 
 mod activations;
@@ -143,6 +143,10 @@ fn pieces(graph: &GraphProto, opset: i64) -> Result<Pieced, Refused> {
     let mut stored = Stored::of(graph);
     let mut nodes = Vec::with_capacity(graph.node.len());
     for node in &graph.node {
+        // All that read it are lowered.
+        if node.attribute.iter().any(|a| a.t.as_ref().is_some_and(is_nibbles)) {
+            continue;
+        }
         let Some(rule) = rule(node) else {
             nodes.push(node.clone());
             continue;

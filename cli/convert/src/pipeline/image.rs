@@ -213,8 +213,9 @@ impl Backbone for ImageBackbone<'_> {
         input: Element,
     ) -> Result<Blob, WriteError> {
         match input {
-            Element::Int8(quant) => {
-                writer.codes(&scheme::input_table(&self.chosen.preprocess, quant))
+            Element::Int8(_) => {
+                let preprocess = Some(&self.chosen.preprocess);
+                writer.codes(&scheme::input_table(&self.imported.model, preprocess))
             }
             Element::Float => Ok(Blob::default()),
         }

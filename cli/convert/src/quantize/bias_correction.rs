@@ -47,7 +47,7 @@ impl Calibration<'_> {
     /// Returns the calibration subset as int8 inputs of a model with this quantization.
     fn inputs(&self, model: &Model, quant: Quant) -> Vec<Vec<i8>> {
         let values = model.layers[0].shape.elements();
-        let table = self.preprocess.map_or_else(Vec::new, |p| scheme::input_table(p, quant));
+        let table = scheme::input_table(model, self.preprocess);
         let mut inputs = vec![vec![0; values]; self.subset.len()];
         for (input, codes) in self.subset.iter().zip(&mut inputs) {
             input.codes_into(&table, quant, codes);

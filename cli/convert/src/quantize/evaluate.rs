@@ -4,11 +4,9 @@ use std::sync::Arc;
 
 use offshoot_core::Quant;
 use offshoot_core::graph::{Element, Graph, TensorId};
-use offshoot_core::preprocess::Preprocess;
 use offshoot_engine::{Buffer, Isa, Plan, Slot, Step};
 use offshoot_tract::{Network, TractError, Values};
 
-use super::scheme;
 use crate::calibrate::CalibrateError;
 use crate::calibrate::input::Input;
 
@@ -37,14 +35,14 @@ enum Machine {
 }
 
 impl<'g> Evaluator<'g> {
-    /// Plans a graph; an image model needs its preprocessing. After a run, the int8 tensors among
+    /// Plans a graph; an image model needs the table of its bytes ([`scheme::input_table`]). After a run, the int8 tensors among
     /// `observed` can be read.
     ///
     /// # Errors
     /// The graph does not fit memory, or tract-core refuses a layer.
     pub fn new(
         graph: Graph<'g>,
-        preprocess: Option<&Preprocess>,
+        table: Vec<i8>,
         observed: &[TensorId],
     ) -> Result<Self, TractError> {
         let machine = if graph.is_int8() || graph.is_ordered() {
@@ -62,10 +60,7 @@ impl<'g> Evaluator<'g> {
             let observed = ids.into_iter().map(|id| (id, Vec::new())).collect();
             Machine::Tract { network, codes: vec![0; values], floats: vec![0.0; values], observed }
         };
-        let quant = graph.tensor(Graph::INPUT).element.quant();
-        let table = preprocess.zip(quant).map(|(p, quant)| scheme::input_table(p, quant));
-        let table = table.unwrap_or_default().into();
-        Ok(Self { graph, table, machine })
+        Ok(Self { graph, table: table.into(), machine })
     }
 
     /// Runs one sample, an image or a text.

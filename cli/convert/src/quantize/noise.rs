@@ -159,7 +159,8 @@ pub fn losses(
     inputs: &[Input<'_>],
 ) -> Result<Vec<Loss>, CalibrateError> {
     let tensors: Vec<TensorId> = subject.tensors.iter().flatten().copied().collect();
-    let whole = Evaluator::new(subject.graph, subject.preprocess, &tensors)?;
+    let table = scheme::input_table(subject.model, subject.preprocess);
+    let whole = Evaluator::new(subject.graph, table, &tensors)?;
     let none = vec![Loss::default(); subject.model.layers.len()];
     let shard = LossShard {
         observed: observed.clone(),

@@ -160,11 +160,10 @@ pub fn input(preprocess: &Preprocess) -> Quant {
 
 /// Returns the means of the quantized input channels. If one step is one step of the camera, up to
 /// half a step is added to every value.
-pub fn coded_input_means(preprocess: &Preprocess, quant: Quant, means: &[f64]) -> Vec<f64> {
-    if exact_input(preprocess) != Some(quant) {
-        return means.to_vec();
-    }
-    let table = input_table(preprocess, quant);
+pub fn coded_input_means(model: &Model, preprocess: &Preprocess, means: &[f64]) -> Vec<f64> {
+    let exact = exact_input(preprocess).filter(|_| model.layers[0].stated.grid.is_none());
+    let Some(quant) = exact else { return means.to_vec() };
+    let table = input_table(model, Some(preprocess));
     let mut coded = means.to_vec();
     for (c, mean) in coded.iter_mut().enumerate() {
         *mean += f64::from(quant.dequantize(table[256 * c]) - preprocess.normalize(c, 0));
@@ -172,19 +171,31 @@ pub fn coded_input_means(preprocess: &Preprocess, quant: Quant, means: &[f64]) -
     coded
 }
 
-/// Returns the table from a channel's byte to its int8 value, 256 entries per channel.
-pub fn input_table(preprocess: &Preprocess, quant: Quant) -> Vec<i8> {
-    let exact = exact_input(preprocess) == Some(quant);
+/// Returns the table from a channel's byte to its int8 value, 256 entries per channel; none for what
+/// is no image.
+pub fn input_table(model: &Model, preprocess: Option<&Preprocess>) -> Vec<i8> {
+    let Some(preprocess) = preprocess else { return Vec::new() };
+    let stated = model.layers[0].stated.grid;
+    let exact = exact_input(preprocess).is_some();
+    let quant = input(preprocess);
     let mut table = Vec::new();
     for channel in 0..preprocess.channels.count() {
-        table.extend((0..=255u8).map(|byte| match exact {
+        table.extend((0..=255u8).map(|byte| match (stated, exact) {
+            (Some(stated), _) => stated_code(preprocess.normalize(channel, byte), stated),
             // The value is the byte less its mean, plus the zero point: up to half a step the byte
             // less 128.
-            true => (i16::from(byte) - 128) as i8,
-            false => preprocess.code(channel, byte, quant),
+            (None, true) => (i16::from(byte) - 128) as i8,
+            (None, false) => preprocess.code(channel, byte, quant),
         }));
     }
     table
+}
+
+/// Returns the code of an image's value in a quantized file: ONNX divides in f32 and rounds half to
+/// even. Bytes with a mean of 127.5 are all halves.
+fn stated_code(value: f32, quant: Quant) -> i8 {
+    let steps = (value / quant.scale.get()).round_ties_even() + f32::from(quant.zero_point);
+    steps.clamp(-128.0, 127.0) as i8
 }
 
 /// Returns the shifts added to a layer's channels before rounding: minus a quarter of a step for
@@ -397,17 +408,47 @@ mod tests {
         };
         let quant = input(&p);
         assert_eq!((quant.zero_point, quant.scale.get()), (0, 1.0 / 128.0));
-        let table = input_table(&p, quant);
+        let model = image();
+        let table = input_table(&model, Some(&p));
         assert_eq!((table[0], table[128], table[255], table[511]), (-128, 0, 127, 127));
         (p.mean, p.std) = ([123.675, 116.28, 103.53], [58.395, 57.12, 57.375]);
         let quant = input(&p);
         for (c, v) in [(0, 0u8), (1, 200), (2, 255)] {
             let real = p.normalize(c, v);
             assert!(
-                (quant.dequantize(input_table(&p, quant)[c * 256 + usize::from(v)]) - real).abs()
+                (quant.dequantize(input_table(&image(), Some(&p))[c * 256 + usize::from(v)])
+                    - real)
+                    .abs()
                     < 0.51 * quant.scale.get()
             );
         }
+    }
+
+    /// Returns a network of nothing but its image.
+    fn image() -> Model {
+        let mut model = Model { layers: Vec::new(), output: 0 };
+        model.push("x", LayerOp::Input, Vec::new(), offshoot_core::Shape::vector(3).unwrap());
+        model
+    }
+
+    #[test]
+    fn codes_of_a_quantized_file_are_rounded_as_onnx_says() {
+        let p = Preprocess {
+            width: 4,
+            height: 4,
+            channels: offshoot_core::preprocess::Channels::Gray,
+            resize: offshoot_core::preprocess::Resize::Squash,
+            mean: [127.5; 3],
+            std: [127.5; 3],
+        };
+        let mut model = image();
+        let scale = Scale::new(0.007_843_138).unwrap();
+        model.layers[0].stated.grid = Some(Quant { scale, zero_point: 0 });
+        let table = input_table(&model, Some(&p));
+        // numpy: np.rint((b - 127.5) / 127.5 / 0.007843138), all in float32.
+        assert_eq!((table[0], table[31], table[32], table[33]), (-127, -96, -96, -94));
+        assert_eq!((table[127], table[128], table[255]), (0, 0, 127));
+        assert_eq!(coded_input_means(&model, &p, &[0.25]), [0.25]);
     }
 
     #[test]
@@ -420,10 +461,10 @@ mod tests {
             mean: [127.5; 3],
             std: [127.5; 3],
         };
-        let coded = coded_input_means(&p, input(&p), &[0.25]);
+        let coded = coded_input_means(&image(), &p, &[0.25]);
         assert!((coded[0] - (0.25 - 0.5 / 127.5)).abs() < 1e-6, "{coded:?}");
         p.mean = [128.0; 3];
-        assert!((coded_input_means(&p, input(&p), &[0.25])[0] - 0.25).abs() < 1e-6);
+        assert!((coded_input_means(&image(), &p, &[0.25])[0] - 0.25).abs() < 1e-6);
     }
 
     #[test]
@@ -437,9 +478,12 @@ mod tests {
             std: [255.0, 300.0, 400.0],
         };
         let quant = input(&p);
-        assert_eq!(quant.quantize(p.normalize(2, 255)), input_table(&p, quant)[2 * 256 + 255]);
+        assert_eq!(
+            quant.quantize(p.normalize(2, 255)),
+            input_table(&image(), Some(&p))[2 * 256 + 255]
+        );
         p.std = [255.0; 3];
-        assert_eq!(input_table(&p, input(&p))[255], 127);
+        assert_eq!(input_table(&image(), Some(&p))[255], 127);
     }
 
     #[test]

@@ -245,7 +245,7 @@ impl<'a> Calibration<'a> {
         };
         let quants = scheme::quants(&variant.model, &config.ranges, self.preprocess);
         if let Some(preprocess) = self.preprocess {
-            read[0] = scheme::coded_input_means(preprocess, quants[0], &means[0]);
+            read[0] = scheme::coded_input_means(&variant.model, preprocess, &means[0]);
         }
         for (id, layer) in variant.model.layers.iter().enumerate().filter(|(id, _)| in_codes[*id]) {
             let shifts = scheme::shifts(&layer.splits, layer.shape.c(), quants[id]);
@@ -276,8 +276,8 @@ impl<'a> Calibration<'a> {
     ) -> Result<f64, QuantizerError> {
         let emitted = emit::int8(model, scheme)?;
         let graph = emitted.writer.graph(emitted.output).map_err(EmitError::from)?;
-        let evaluator =
-            Evaluator::new(graph, self.preprocess, &[]).map_err(CalibrateError::from)?;
+        let table = scheme::input_table(model, self.preprocess);
+        let evaluator = Evaluator::new(graph, table, &[]).map_err(CalibrateError::from)?;
         let shard = JudgeShard { evaluator, noise: Noise::default() };
         let judged = &self.judged;
         let shards = vec![shard; SHARDS.min(judged.len())];

@@ -101,6 +101,17 @@ impl Net {
         net
     }
 
+    /// Returns a graph whose tensor `vector` is 8 floats of an image.
+    pub fn grid_free() -> Graph {
+        let mut graph = Graph::new(&[1, 3, SIDE as i64, SIDE as i64]);
+        graph.weights("first", &[8, 3, 3, 3]);
+        graph.node("Conv", "conv", &["x", "first"], &[("strides", &[2, 2])]);
+        graph.node("Relu", "relu", &["conv"], &[]);
+        graph.node("GlobalAveragePool", "pool", &["relu"], &[]);
+        graph.node("Flatten", "vector", &["pool"], &[]);
+        graph
+    }
+
     pub fn conv(
         &mut self,
         from: usize,

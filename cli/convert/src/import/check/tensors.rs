@@ -20,26 +20,34 @@ pub(in crate::import) fn is_external(tensor: &TensorProto) -> bool {
     tensor.data_location == Some(DataLocation::External.into()) || !tensor.external_data.is_empty()
 }
 
-/// Returns the bytes of a value, for types that tract knows.
-fn value_bytes(tensor: &TensorProto) -> Option<u64> {
+/// True if a tensor has two values in a byte; tract has no such type, so that only operations that
+/// are lowered may read it.
+pub(in crate::import) fn is_nibbles(tensor: &TensorProto) -> bool {
+    [DataType::Uint4, DataType::Int4].map(|kind| kind as i32).contains(&tensor.data_type)
+}
+
+/// Returns the bits of a value, for types that tract or the lowering knows.
+fn value_bits(tensor: &TensorProto) -> Option<u64> {
     Some(match DataType::try_from(tensor.data_type).ok()? {
-        DataType::Uint8 | DataType::Int8 | DataType::Bool => 1,
-        DataType::Uint16 | DataType::Int16 | DataType::Float16 | DataType::Bfloat16 => 2,
-        DataType::Uint32 | DataType::Int32 | DataType::Float => 4,
-        DataType::Uint64 | DataType::Int64 | DataType::Double => 8,
+        DataType::Uint4 | DataType::Int4 => 4,
+        DataType::Uint8 | DataType::Int8 | DataType::Bool => 8,
+        DataType::Uint16 | DataType::Int16 | DataType::Float16 | DataType::Bfloat16 => 16,
+        DataType::Uint32 | DataType::Int32 | DataType::Float => 32,
+        DataType::Uint64 | DataType::Int64 | DataType::Double => 64,
         _ => return None,
     })
 }
 
+/// Returns the error of a tensor of a type that nothing here reads.
+pub(super) fn unknown(tensor: &TensorProto) -> Refused {
+    let what = format!("values of ONNX type {}, which is not supported", tensor.data_type);
+    Refused::tensor(&tensor.name, what)
+}
+
 /// Returns the bytes of a tensor by its shape.
 pub(in crate::import) fn bytes(tensor: &TensorProto) -> Result<u64, Refused> {
-    let size = value_bytes(tensor).ok_or_else(|| {
-        Refused::tensor(
-            &tensor.name,
-            format!("values of ONNX type {}, which is not supported", tensor.data_type),
-        )
-    })?;
-    Ok(size * values(&tensor.name, tensor.dims.iter().copied())?)
+    let bits = value_bits(tensor).ok_or_else(|| unknown(tensor))?;
+    Ok((bits * values(&tensor.name, tensor.dims.iter().copied())?).div_ceil(8))
 }
 
 /// Returns the number of values of a shape.
@@ -78,7 +86,7 @@ pub(super) fn check(tensor: &TensorProto) -> Result<(), Refused> {
     }
     let empty = tensor.dims.contains(&0);
     let raw = tensor.raw_data.len() as u64;
-    let size = value_bytes(tensor).unwrap_or(1);
+    let size = value_bits(tensor).unwrap_or(8).div_ceil(8);
     let typed = [
         tensor.float_data.len(),
         tensor.int32_data.len(),

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use offshoot_core::graph::{Graph, TensorId};
-use offshoot_core::preprocess::Preprocess;
 use offshoot_engine::{Buffer, Isa, Plan, Slot, Step};
 use offshoot_tract::TractError;
 
@@ -18,7 +17,7 @@ use crate::quantize::evaluate::{Evaluator, memory, reals};
 use crate::quantize::noise::{Noise, decibels};
 use crate::quantize::{
     Calibration, GraphVariant, Judged, QuantConfig, Quantizer, QuantizerError, StepReport,
-    channel_split,
+    channel_split, scheme,
 };
 
 /// Largest number of images for the ranking of channels.
@@ -113,7 +112,8 @@ impl Calibration<'_> {
         let graph = emitted.writer.graph(emitted.output).map_err(EmitError::from)?;
         let first = emitted.tensors[place.maps[0]].unwrap_or_default();
         let channels = graph.tensor(first).shape.c();
-        let rest = Rest::new(graph, self.preprocess, first).map_err(CalibrateError::from)?;
+        let table = scheme::input_table(&self.model, self.preprocess);
+        let rest = Rest::new(graph, table, first).map_err(CalibrateError::from)?;
         let ranked = self.ranked_by(place).min(images).min(self.judged.len());
         let judged = &self.judged[..ranked];
         let shards = vec![rest; SHARDS.min(ranked)];
@@ -152,18 +152,14 @@ struct Rest<'g> {
 
 impl<'g> Rest<'g> {
     /// Plans the part of the graph after a tensor.
-    fn new(
-        graph: Graph<'g>,
-        preprocess: Option<&Preprocess>,
-        first: TensorId,
-    ) -> Result<Self, TractError> {
+    fn new(graph: Graph<'g>, table: Vec<i8>, first: TensorId) -> Result<Self, TractError> {
         let after = usize::from(first)..graph.node_count();
         let mut inputs = BTreeSet::new();
         for (_, node) in graph.nodes().skip(after.start) {
             inputs.extend(node.inputs.iter().filter(|&read| read <= first));
         }
         let inputs: Vec<TensorId> = inputs.into_iter().collect();
-        let evaluator = Evaluator::new(graph, preprocess, &inputs)?;
+        let evaluator = Evaluator::new(graph, table, &inputs)?;
         let (plan, slots) = Plan::build(&graph, Isa::best(), after, &inputs, &[graph.output()])?;
         let (packed, arena) = memory(&plan, graph.weights())?;
         let packed = Arc::new(packed);
