@@ -114,8 +114,8 @@ pub fn export(
         }
     }
     let classes = head.class_count() as i64;
-    let metadata = metadata(package, head)?;
     let known = probabilities(&mut builder, head)?;
+    let metadata = metadata(package, head, known)?;
     similarities(&mut builder, head);
     joint(&mut builder, known);
     let outputs = [("embedding", dim), ("probabilities", classes), ("similarity", classes)];
@@ -138,12 +138,10 @@ pub fn export(
 fn metadata(
     package: &Package<'_>,
     head: &Head,
+    known: Option<KnownOdds>,
 ) -> Result<Vec<StringStringEntryProto>, ExportError> {
     let classes: Vec<String> = head.classes().map(|(_, name)| name.to_string()).collect();
     let recipe = head.chosen()?;
-    // The bound is the same for any embedding; the head always has one of its own.
-    let own: Vec<f32> = head.samples().next().map(|(_, x)| x.iter().collect()).unwrap_or_default();
-    let (_, least) = head.similarity(offshoot::Embedding::Float(&own))?;
     let preprocess = package.manifest().preprocess;
     let channels = match preprocess.channels {
         Channels::Rgb => "rgb",
@@ -162,7 +160,15 @@ fn metadata(
         entry("resize", resize),
         entry("head", recipe.kind.name().to_string()),
     ];
-    all.extend(least.map(|least| entry("least-similarity", least.get().to_string())));
+    if let Some(odds) = known {
+        let least = 1.0 / (1.0 + (-odds.least).exp());
+        all.push(entry("least-known", least.to_string()));
+    }
+    // With the margin the bound depends on the embedding.
+    if let Some(odds) = known.filter(|odds| odds.margin_slope == 0.0) {
+        let least = (odds.least - odds.offset) / odds.slope;
+        all.push(entry("least-similarity", least.to_string()));
+    }
     Ok(all)
 }
 
@@ -385,16 +391,30 @@ fn last(builder: &mut Builder, first: usize, name: &str) -> String {
 }
 
 /// Writes the probability of each class times the probability that it is known, by the nearest
-/// mean.
+/// mean and the margin.
 fn joint(builder: &mut Builder, known: Option<KnownOdds>) {
-    let (slope, offset) = known.map_or((0.0, 1e4), |odds| (odds.slope, odds.offset));
-    let slope = builder.float("known.slope", slope);
-    let offset = builder.float("known.offset", offset);
+    let slope = builder.float("known.slope", known.map_or(0.0, |odds| odds.slope));
+    let offset = builder.float("known.offset", known.map_or(1e4, |odds| odds.offset));
     builder.greatest("similarity", "known.similarity");
     builder.node("Mul", &["known.similarity", &slope], "known.product");
-    builder.node("Add", &["known.product", &offset], "known.odds");
-    builder.node("Sigmoid", &["known.odds"], "known");
+    builder.node("Add", &["known.product", &offset], "known.of-similarity");
+    let mut odds = "known.of-similarity";
+    if let Some(known) = known.filter(|known| known.margin_slope > 0.0) {
+        margin(builder, known);
+        builder.node("Add", &[odds, "known.of-margin"], "known.odds");
+        odds = "known.odds";
+    }
+    builder.node("Sigmoid", &[odds], "known");
     builder.node("Mul", &["head.classes", "known"], "probabilities");
+}
+
+/// Writes the part of the margin between the two best scores in the log odds.
+fn margin(builder: &mut Builder, known: KnownOdds) {
+    let slope = builder.float("margin.slope", known.margin_slope);
+    let most = builder.float("margin.most", known.most_margin);
+    builder.two_greatest_differ("head.scores", "margin");
+    builder.node("Min", &["margin", &most], "margin.counted");
+    builder.node("Mul", &["margin.counted", &slope], "known.of-margin");
 }
 
 /// Writes `PART.length`, the L2 norm of a vector, never 0.

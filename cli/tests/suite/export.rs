@@ -15,8 +15,13 @@ const CLASSES: [Object; 3] = [Object::Mug, Object::Plant, Object::Key];
 
 /// A package of our backbone and twelve images of three things.
 fn taught(options: &[&str]) -> TempDir {
+    taught_from(4, options)
+}
+
+/// A package of our backbone and some images of each of three things.
+fn taught_from(images: usize, options: &[&str]) -> TempDir {
     let folder = TempDir::new().unwrap();
-    crate::common::images(&folder.path().join("data"), &CLASSES, 4);
+    crate::common::images(&folder.path().join("data"), &CLASSES, images);
     let sprout = crate::common::sprout();
     let convert =
         ["convert", sprout.to_str().unwrap(), "--calibrate", "data", "-o", "eyes.offshoot"];
@@ -103,6 +108,17 @@ fn an_exported_model_answers_alike() {
     let kinds =
         [HeadKind::Auto, HeadKind::NearestMean, HeadKind::Softmax, HeadKind::Ridge, HeadKind::Slda];
     answers_alike(&taught(&[]), &kinds, false, &[]);
+}
+
+/// With so many samples the margin has a part in the odds.
+#[test]
+fn of_many_samples_too() {
+    let folder = taught_from(12, &[]);
+    answers_alike(&folder, &[HeadKind::Auto, HeadKind::Slda], false, &[]);
+    let extractor = Extractor::open(folder.path().join("eyes.offshoot")).unwrap();
+    let mut head = Head::load(folder.path().join("slda.head"), &extractor).unwrap();
+    head.fit().unwrap();
+    assert!(head.linear().unwrap().known.unwrap().margin_slope > 0.0);
 }
 
 #[test]

@@ -547,8 +547,10 @@ typedef struct {
 // The score of a class for the values x of an embedding from first on is gain * (its weights . x) + inverse_temperature * its
 // bias. With r = |x| / mean_length, gain * |x| is inverse_temperature times r (raw), its square
 // root (half), its fourth root (quarter) or 1 (unit). Probabilities are the softmax of the scores,
-// times the probability that it is known: 1 / (1 + exp(-known_slope * cosine - known_offset)), of
-// the cosine of its last part with the nearest class mean.
+// times the probability that it is known: 1 / (1 + exp(-odds)), where the odds are known_slope *
+// cosine + margin_slope * min(margin, most_margin) + known_offset, of the cosine of its last part
+// with the nearest class mean and of the difference of the two greatest scores. It is unknown if
+// the odds are below least_odds.
 typedef struct {
     // sizeof(offshoot_linear).
     uint32_t size;
@@ -567,6 +569,12 @@ typedef struct {
     // First value of an embedding that the head reads: above 0 if it reads the last part of
     // several.
     uint32_t first;
+    // Factor of the margin between the two greatest scores in these log odds.
+    float margin_slope;
+    // Margin that greater ones count as.
+    float most_margin;
+    // Log odds below which an embedding is unknown.
+    float least_odds;
 } offshoot_linear;
 
 // Results of the held-out samples.
@@ -999,7 +1007,8 @@ offshoot_status offshoot_head_probabilities(offshoot_head head,
                                             offshoot_answer *answer);
 
 // Tells the cosine similarity of an embedding with the nearest class mean, and the threshold below
-// which it is unknown: NaN if nothing is. Either may be null.
+// which it is unknown, of several classes of many samples another one for each embedding: NaN if
+// nothing is. Either may be null.
 offshoot_status offshoot_head_similarity(offshoot_head head,
                                          const offshoot_embedding *embedding,
                                          float *similarity,

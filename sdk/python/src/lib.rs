@@ -39,7 +39,7 @@ mod _offshoot {
     #[pymodule_export]
     use crate::head::answer::Answer;
     #[pymodule_export]
-    use crate::head::ask::{Fit, Linear, Recipe};
+    use crate::head::ask::{Fit, KnownOdds, Linear, Recipe};
     #[pymodule_export]
     use crate::head::report::{Advice, Report};
     #[pymodule_export]

@@ -126,7 +126,9 @@ impl Head {
     }
 
     /// Returns the cosine similarity of an embedding with the nearest class mean, and the rejection
-    /// threshold below which it is unknown (`None`: nothing is, or too little was taught).
+    /// threshold below which it is unknown (`None`: nothing is, or too little was taught). With several
+    /// classes of more than five samples the threshold is another one for each embedding: it is higher
+    /// where two classes are about as probable.
     ///
     /// ```
     /// # use offshoot::{Extractor, Frame, Head, HeadKind, Limits};

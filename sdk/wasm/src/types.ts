@@ -82,11 +82,16 @@ export interface PartErrors {
   /** Mean squared held-out error on the last part, and on all values; statistic of a paired t-test. */
   last: number; all: number; t: number;
 }
+/**
+ * Log odds that an embedding is known: `slope * cosine + marginSlope * min(margin, mostMargin) + offset`, of its cosine with the
+ * nearest class mean and the difference of the two greatest scores; unknown below `least`.
+ */
+export interface KnownOdds { slope: number; offset: number; marginSlope: number; mostMargin: number; least: number }
 export interface Linear {
   /** First value of an embedding that the head reads. */
   first: number;
   weights: Float32Array; bias: Float32Array; transform: string; meanLength: number;
-  inverseTemperature: number; known?: { slope: number; offset: number };
+  inverseTemperature: number; known?: KnownOdds;
 }
 export interface Report {
   asked: number; right: number; accuracy?: number;

@@ -64,6 +64,24 @@ impl Builder {
         self.with("Softmax", &[input], output, vec![int("axis", 1)]);
     }
 
+    /// Adds the difference of the two greatest values of each row.
+    pub fn two_greatest_differ(&mut self, input: &str, output: &str) {
+        let values = format!("{output}.values");
+        let count = self.longs(&format!("{output}.count"), &[2]);
+        let axis = vec![int("axis", 1)];
+        self.with("TopK", &[input, &count], &values, axis.clone());
+        if let Some(node) = self.nodes.last_mut() {
+            node.output.push(format!("{output}.places"));
+        }
+        let [first, second] = [0, 1].map(|place| {
+            let name = format!("{output}.{place}");
+            let at = self.longs(&format!("{name}.at"), &[place]);
+            self.with("Gather", &[&values, &at], &name, axis.clone());
+            name
+        });
+        self.node("Sub", &[&first, &second], output);
+    }
+
     /// Adds the maximum of each row.
     pub fn greatest(&mut self, input: &str, output: &str) {
         self.with("ReduceMax", &[input], output, vec![ints("axes", vec![1]), int("keepdims", 1)]);

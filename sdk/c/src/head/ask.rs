@@ -67,8 +67,10 @@ unsafe impl Versioned for Answer {}
 /// The score of a class for the values x of an embedding from first on is gain * (its weights . x) + inverse_temperature * its
 /// bias. With r = |x| / mean_length, gain * |x| is inverse_temperature times r (raw), its square
 /// root (half), its fourth root (quarter) or 1 (unit). Probabilities are the softmax of the scores,
-/// times the probability that it is known: 1 / (1 + exp(-known_slope * cosine - known_offset)), of
-/// the cosine of its last part with the nearest class mean.
+/// times the probability that it is known: 1 / (1 + exp(-odds)), where the odds are known_slope *
+/// cosine + margin_slope * min(margin, most_margin) + known_offset, of the cosine of its last part
+/// with the nearest class mean and of the difference of the two greatest scores. It is unknown if
+/// the odds are below least_odds.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct Linear {
@@ -89,6 +91,12 @@ pub struct Linear {
     /// First value of an embedding that the head reads: above 0 if it reads the last part of
     /// several.
     pub first: u32,
+    /// Factor of the margin between the two greatest scores in these log odds.
+    pub margin_slope: f32,
+    /// Margin that greater ones count as.
+    pub most_margin: f32,
+    /// Log odds below which an embedding is unknown.
+    pub least_odds: f32,
 }
 
 // SAFETY: numbers, the size first.
@@ -213,7 +221,8 @@ pub extern "C" fn offshoot_head_probabilities(
 }
 
 /// Tells the cosine similarity of an embedding with the nearest class mean, and the threshold below
-/// which it is unknown: NaN if nothing is. Either may be null.
+/// which it is unknown, of several classes of many samples another one for each embedding: NaN if
+/// nothing is. Either may be null.
 #[unsafe(no_mangle)]
 pub extern "C" fn offshoot_head_similarity(
     head: HeadHandle,
@@ -316,6 +325,9 @@ pub extern "C" fn offshoot_head_linear(
                 known_slope: found.known.map_or(0.0, |odds| odds.slope),
                 known_offset: found.known.map_or(0.0, |odds| odds.offset),
                 first: found.first as u32,
+                margin_slope: found.known.map_or(0.0, |odds| odds.margin_slope),
+                most_margin: found.known.map_or(0.0, |odds| odds.most_margin),
+                least_odds: found.known.map_or(0.0, |odds| odds.least),
             });
             Ok(())
         })

@@ -186,6 +186,12 @@ impl World {
             assert_eq!(want.raw_bias.len(), head.class_count());
             assert_eq!(linear.mean_length, want.mean_length);
             assert_eq!(linear.rejects == 1, want.known.is_some());
+            let odds = want.known.map_or([0.0; 5], |odds| {
+                [odds.slope, odds.offset, odds.margin_slope, odds.most_margin, odds.least]
+            });
+            let Linear { known_slope, known_offset, margin_slope, most_margin, least_odds, .. } =
+                linear;
+            assert_eq!([known_slope, known_offset, margin_slope, most_margin, least_odds], odds);
         }
     }
 }

@@ -87,7 +87,7 @@ fn row(
     Ok(())
 }
 
-/// Similarity of a test sample, and the answer of the head.
+/// Similarity of a test sample above its own bound, and the answer of the head.
 struct Score {
     similarity: f64,
     is_unknown: bool,
@@ -137,7 +137,8 @@ fn one(
     for &i in &test {
         let answer = head.probabilities(data.get(i), &mut p)?;
         let is_unknown = matches!(answer, Answer::Unknown { .. });
-        let score = f64::from(head.similarity(data.get(i))?.0.get());
+        let (similarity, least) = head.similarity(data.get(i))?;
+        let score = f64::from(similarity.get()) - least.map_or(0.0, |least| f64::from(least.get()));
         let best = (0..taught).fold(0, |best, c| if p[c] > p[best] { c } else { best });
         let is_known = places[i] < taught;
         let is_right = is_known && best == places[i];

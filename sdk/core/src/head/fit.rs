@@ -5,6 +5,7 @@ mod calibrate;
 pub(super) mod choice;
 mod descent;
 pub(super) mod knn;
+pub(super) mod margin;
 pub(super) mod nearest_mean;
 pub(super) mod primal;
 pub(super) mod rejection;
@@ -15,6 +16,7 @@ mod softmax;
 
 use blend::Blend;
 use choice::Choice;
+use margin::HeldOut;
 use rejection::{Border, Taught};
 use scores::{has_others, top};
 
@@ -61,6 +63,12 @@ const CLEAR: f32 = 2.5;
 /// Bit of the samples that the most likely recipe gets right, after the bits of its rivals.
 const EXPECTED: u32 = 1 << RIVALS.len();
 
+/// Boundary by the cosines, and the rate that it was found for.
+pub(super) struct Rejection {
+    pub border: Border,
+    pub false_rejection_rate: f32,
+}
+
 /// Finds the boundary between known and unknown, and writes the norms of the classes' sums.
 pub(super) fn border(false_rejection_rate: f32, kept: Kept<'_>, work: Work<'_>) -> Border {
     let mut task = Task::new(kept, work);
@@ -71,19 +79,17 @@ pub(super) fn border(false_rejection_rate: f32, kept: Kept<'_>, work: Work<'_>) 
     task.scaled(&Recipe::of(HeadKind::NearestMean), |k, _, s, w| {
         nearest_mean::leave_one_out(k, false, s, w)
     });
-    let Work { held_out, norms, counts, similarities, .. } = &mut task.work;
-    Border::find(
-        false_rejection_rate,
-        &Taught { kept, owners, held_out, norms, counts },
-        similarities,
-    )
+    let Work { held_out, norms, counts, similarities, columns, .. } = &mut task.work;
+    let taught = Taught { kept, owners, held_out, norms, counts };
+    Border::find(false_rejection_rate, &taught, similarities, columns)
 }
 
-/// Fits the head by `recipe`, or by the recipe that the samples choose if it is `Auto`.
+/// Fits the head by `recipe`, or by the recipe that the samples choose if it is `Auto`; `rejection`
+/// is the boundary that [`border`] has found.
 pub(super) fn fit(
     recipe: Recipe,
     choice: Choice,
-    border: Border,
+    rejection: Rejection,
     kept: Kept<'_>,
     work: Work<'_>,
 ) -> Fitted {
@@ -94,6 +100,7 @@ pub(super) fn fit(
         _ => (recipe, task.solve(&recipe)),
     };
     let inverse_temperature = calibrate::inverse_temperature(&recipe, owners, task.work.held_out);
+    let border = task.with_margin(&rejection, recipe.kind, inverse_temperature);
     let tally = Tally::count(&kept, &mut task.work);
     let mean_length = mean_length as f32;
     Fitted { fit, choice, recipe, mean_length, inverse_temperature, border, tally }
@@ -123,6 +130,25 @@ impl<'a, 'w> Task<'a, 'w> {
         work.counts.fill(0);
         owners.iter().for_each(|&owner| work.counts[usize::from(owner)] += 1);
         Self { kept, owners, mean_length, work }
+    }
+
+    /// Returns the boundary with the part that the margins of the held-out scores have in it.
+    fn with_margin(
+        &mut self,
+        rejection: &Rejection,
+        kind: HeadKind,
+        inverse_temperature: f32,
+    ) -> Border {
+        let Work { held_out, counts, similarities, columns, .. } = &mut self.work;
+        let held = HeldOut {
+            kind,
+            owners: self.owners,
+            counts,
+            scores: held_out,
+            inverse_temperature,
+            cosines: similarities,
+        };
+        rejection.border.with_margin(rejection.false_rejection_rate, &held, columns)
     }
 
     /// Computes weights, biases and held-out scores.

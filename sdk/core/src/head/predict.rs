@@ -10,6 +10,7 @@ use query::Query;
 
 use super::error::AskError;
 use super::fit::knn;
+use super::fit::margin::margin;
 use super::linalg::vector;
 use super::storage::views::{Kept, Solved, View, Work};
 use super::storage::{MAX_CLASSES, Memory};
@@ -44,7 +45,8 @@ impl<M: Memory> Head<M> {
         let (kept, work) = self.view(View::Last);
         let border = fit::border(false_rejection_rate, kept, work);
         let (kept, work) = self.view(choice.view);
-        let fitted = fit::fit(recipe, choice, border, kept, work);
+        let rejection = fit::Rejection { border, false_rejection_rate };
+        let fitted = fit::fit(recipe, choice, rejection, kept, work);
         self.fitted = Some(fitted);
         Ok(fitted.fit)
     }
@@ -153,20 +155,19 @@ impl<M: Memory> Head<M> {
             let owners = kept.owners[..self.samples].iter().enumerate();
             knn::scores(owners.map(|(i, &owner)| (query.cosine(&kept, i), owner)), scores);
         } else {
-            let factor = query.factor(fitted.recipe.transform, fitted.mean_length);
-            let rows = solved.weights.chunks_exact(kept.dim()).zip(solved.bias);
-            for (score, (weights, bias)) in scores.iter_mut().zip(rows) {
-                *score = factor * query.dot(weights) + bias;
+            for (score, linear) in scores.iter_mut().zip(linear_scores(&query, fitted, &solved)) {
+                *score = linear;
             }
         }
         scores.iter_mut().for_each(|score| *score *= fitted.inverse_temperature);
+        let margin = margin(scores.iter().copied());
         vector::softmax(scores);
-        let Some(least) = fitted.border.least() else { return best(scores) };
+        let Some(least) = fitted.border.least(margin) else { return best(scores) };
         let (nearest, score) = match self.layout.dim_of(fitted.choice.view) > self.layout.last {
             true => self.nearest(&Query::new(embedding.last(self.layout.last)), solved.norms),
             false => self.nearest(&query, solved.norms),
         };
-        let known = fitted.border.known(score.0);
+        let known = fitted.border.known(score.0, margin);
         scores.iter_mut().for_each(|score| *score *= known);
         if score < least {
             return Answer::Unknown { nearest, score };
@@ -195,7 +196,9 @@ impl<M: Memory> Head<M> {
 
     /// Returns the similarity of `embedding` (of its last part, if it has several) with the nearest
     /// class mean, for any target false-rejection rate, and the similarity below which it is unknown
-    /// (`None`: nothing is, or there are too few samples).
+    /// (`None`: nothing is, or there are too few samples). With more than five samples a class the
+    /// latter depends on the embedding: it is higher where two classes are about as probable
+    /// ([`KnownOdds`](crate::head::KnownOdds)), -1 to 1.
     ///
     /// # Errors
     ///
@@ -205,9 +208,17 @@ impl<M: Memory> Head<M> {
         embedding: Embedding<'_>,
     ) -> Result<(Similarity, Option<Similarity>), AskError> {
         let fitted = self.checked(embedding)?;
+        let solved = self.solved(&fitted);
         let query = Query::new(embedding.last(self.layout.last));
-        let (_, score) = self.nearest(&query, self.solved(&fitted).norms);
-        Ok((score, fitted.border.least()))
+        let (_, score) = self.nearest(&query, solved.norms);
+        let mut between = 0.0;
+        if fitted.border.reads_margin() {
+            let query = Query::new(embedding.last(self.layout.dim_of(fitted.choice.view)));
+            let scores = linear_scores(&query, &fitted, &solved);
+            between = margin(scores.map(|score| score * fitted.inverse_temperature));
+        }
+        let least = fitted.border.least(between);
+        Ok((score, least.map(|least| Similarity(least.0.clamp(-1.0, 1.0)))))
     }
 
     /// Returns the class whose mean is nearest by angle, of the last part of embeddings.
@@ -251,6 +262,18 @@ impl<M: Memory> Head<M> {
         }
         Ok(fitted.inverse_temperature * bias)
     }
+}
+
+/// Computes the scores of a linear head, before calibration.
+fn linear_scores(
+    query: &Query<'_>,
+    fitted: &Fitted,
+    solved: &Solved<'_>,
+) -> impl Iterator<Item = f32> {
+    let factor = query.factor(fitted.recipe.transform, fitted.mean_length);
+    let dim = solved.weights.len() / solved.bias.len().max(1);
+    let rows = solved.weights.chunks_exact(dim.max(1)).zip(solved.bias);
+    rows.map(move |(weights, bias)| factor * query.dot(weights) + bias)
 }
 
 /// Returns the bias of a class that exists and has samples.

@@ -7,7 +7,7 @@
 mod model;
 
 use offshoot_core::head::{
-    Answer, AskError, ClassError, EditError, Head, HeadError, HeadKind, Limits,
+    Answer, AskError, ClassError, EditError, Head, HeadError, HeadKind, KnownOdds, Limits,
     MAX_FALSE_REJECTION_RATE, MAX_INVERSE_L2, MAX_NAME_BYTES, MIN_INVERSE_L2, MergeError, Parts,
     Recipe, SampleError, Transform, WhenFull,
 };
@@ -398,7 +398,7 @@ impl Pair {
     }
 
     /// A head that reads all values classifies as one that knows no parts, and rejects as one that
-    /// knows nothing but the last part.
+    /// knows nothing but the last part, or by its odds where the margin of all values is in them.
     fn ask_of_all_parts(&mut self, queries: &[Vec<f32>]) {
         let Model { parts, false_rejection_rate, .. } = self.model;
         let mut all = self.model.last(parts.dim());
@@ -409,16 +409,28 @@ impl Pair {
         last.fit().expect("there are samples");
         let count = self.head.class_count();
         let [mut found, mut class, mut known] = [(); 3].map(|()| vec![0.0; count]);
+        let odds = self.head.linear().ok().and_then(|linear| linear.known);
+        let with_margin = odds.filter(|odds| odds.margin_slope > 0.0);
         for query in queries {
             let cut = Embedding::Float(&query[parts.dim() - parts.last()..]);
             let query = Embedding::Float(query);
             let answer = self.head.probabilities(query, &mut found).expect("fitted");
             all.probabilities(query, &mut class).expect("fitted");
             let rejected = last.probabilities(cut, &mut known).expect("fitted");
-            assert_eq!(self.head.similarity(query), last.similarity(cut));
-            let is_unknown = |answer| matches!(answer, Answer::Unknown { .. });
-            assert_eq!(is_unknown(answer), is_unknown(rejected), "{false_rejection_rate}");
-            let known: f32 = known.iter().sum();
+            let is_unknown = matches!(answer, Answer::Unknown { .. });
+            let mut known: f32 = known.iter().sum();
+            if let Some(odds) = with_margin {
+                let (similarity, least) = self.head.similarity(query).expect("fitted");
+                assert_eq!(similarity, last.similarity(cut).expect("fitted").0);
+                let odds = log_odds(odds, similarity.get(), &class);
+                known = 1.0 / (1.0 + (-odds).exp());
+                let least = least.expect("a bound").get();
+                assert!(is_unknown == (similarity.get() < least) || least.abs() == 1.0);
+            } else {
+                assert_eq!(self.head.similarity(query), last.similarity(cut));
+                let rejected = matches!(rejected, Answer::Unknown { .. });
+                assert_eq!(is_unknown, rejected, "{false_rejection_rate}");
+            }
             for (found, class) in found.iter().zip(&class) {
                 assert!((found - class * known).abs() < 1e-4, "{found} not {class} * {known}");
             }
@@ -489,4 +501,13 @@ fn told(head: &mut AnyHead, queries: &[Vec<f32>]) -> Vec<String> {
         }
     }
     told
+}
+
+/// Log odds that an embedding is known, by the head's numbers, from its cosine and from the
+/// probabilities of the classes alone.
+fn log_odds(odds: KnownOdds, cosine: f32, classes: &[f32]) -> f32 {
+    let mut sorted = classes.to_vec();
+    sorted.sort_by(|a, b| b.total_cmp(a));
+    let margin = (sorted[0] / sorted[1].max(1e-30)).ln().min(odds.most_margin);
+    odds.slope * cosine + odds.margin_slope * margin + odds.offset
 }

@@ -67,8 +67,9 @@ impl Recipe {
 /// ``inverse_temperature * stretch(n / mean_length) / n``, and ``stretch(r)`` is ``r`` for the
 /// transform ``"raw"``, ``r ** 0.5`` for ``"half"``, ``r ** 0.25`` for ``"quarter"`` and 1 for
 /// ``"unit"``. Probabilities are the softmax of the scores, times the probability that the
-/// embedding is known: the logistic function of ``slope * cosine + offset`` of the cosine of its last
-/// part with the nearest class mean.
+/// embedding is known: the logistic function of ``known.slope * cosine + known.margin_slope *
+/// min(margin, known.most_margin) + known.offset``, of the cosine of its last part with the nearest
+/// class mean and of the difference of the two greatest scores.
 #[pyclass(frozen, module = "offshoot")]
 pub(crate) struct Linear {
     weights: Array2<f32>,
@@ -77,7 +78,7 @@ pub(crate) struct Linear {
     transform: offshoot::Transform,
     mean_length: f32,
     inverse_temperature: f32,
-    known: Option<(f32, f32)>,
+    known: Option<KnownOdds>,
 }
 
 #[pymethods]
@@ -118,11 +119,27 @@ impl Linear {
         self.inverse_temperature
     }
 
-    /// Slope and offset of the log odds that an embedding is known; ``None``: nothing is rejected.
+    /// Log odds that an embedding is known; ``None``: nothing is rejected.
     #[getter]
-    fn known(&self) -> Option<(f32, f32)> {
-        self.known
+    fn known(&self) -> Option<KnownOdds> {
+        self.known.clone()
     }
+}
+
+/// Log odds that an embedding is known (``Linear.known``).
+#[pyclass(frozen, get_all, module = "offshoot")]
+#[derive(Clone)]
+pub(crate) struct KnownOdds {
+    /// Factor of the cosine with the nearest class mean.
+    slope: f32,
+    /// Offset.
+    offset: f32,
+    /// Factor of the margin between the two greatest scores; 0 with up to five samples a class.
+    margin_slope: f32,
+    /// Margin that greater ones count as.
+    most_margin: f32,
+    /// Log odds below which an embedding is unknown.
+    least: f32,
 }
 
 /// Embeddings in order, and whether the caller passed several.
@@ -235,7 +252,8 @@ impl Head {
     }
 
     /// Returns the cosine similarity with the nearest class mean, and the threshold below which an
-    /// embedding is unknown (``None``: nothing is, or too little was taught).
+    /// embedding is unknown (``None``: nothing is, or too little was taught). With several classes of
+    /// more than five samples the threshold is another one for each embedding.
     fn similarity(&self, embedding: &Bound<'_, PyAny>) -> Outcome<(f32, Option<f32>)> {
         let values = Asked::one(embedding)?;
         self.fitted(embedding.py(), |head| {
@@ -279,7 +297,13 @@ impl Head {
                 transform: linear.transform,
                 mean_length: linear.mean_length,
                 inverse_temperature: linear.inverse_temperature,
-                known: linear.known.map(|odds| (odds.slope, odds.offset)),
+                known: linear.known.map(|odds| KnownOdds {
+                    slope: odds.slope,
+                    offset: odds.offset,
+                    margin_slope: odds.margin_slope,
+                    most_margin: odds.most_margin,
+                    least: odds.least,
+                }),
             })
         })
     }

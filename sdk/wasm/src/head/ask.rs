@@ -112,7 +112,8 @@ impl Head {
     }
 
     /// Returns the cosine similarity with the nearest class mean, and the threshold below which an
-    /// embedding is unknown, if there is one.
+    /// embedding is unknown, if there is one; with several classes of more than five samples it is
+    /// another one for each embedding.
     ///
     /// # Errors
     /// Those of [`Head::classify`].
@@ -157,7 +158,12 @@ impl Head {
             .with("meanLength", linear.mean_length)
             .with("inverseTemperature", linear.inverse_temperature);
         let Some(odds) = linear.known else { return Ok(fields.done()) };
-        let known = Fields::new().with("slope", odds.slope).with("offset", odds.offset);
+        let known = Fields::new()
+            .with("slope", odds.slope)
+            .with("offset", odds.offset)
+            .with("marginSlope", odds.margin_slope)
+            .with("mostMargin", odds.most_margin)
+            .with("least", odds.least);
         Ok(fields.with("known", known.done()).done())
     }
 

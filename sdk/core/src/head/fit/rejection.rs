@@ -16,12 +16,14 @@
 //!
 //! With several classes, the samples of each class are unknowns to the others, which estimates the
 //! distance of unknown things; with one class a usual value is taken. Two normal distributions then
-//! give the odds (Fisher's discriminant), with equal priors of known and unknown.
+//! give the odds (Fisher's discriminant), with equal priors of known and unknown. From some samples
+//! a class on, the margin between the two best scores has a part in it, too (`margin.rs`).
 //!
 //! The constants were searched on simulated views with other seeds than the tests' and on the data
 //! sets that `auto` was chosen by, and selected among some fifty settings by their results on other
 //! data sets that were seen during the selection (`sdk/docs/unknown.md`).
 
+use super::margin::{HeldOut, MarginTerm};
 use super::nearest_mean::SCORE_SCALE;
 use super::scores::top;
 use crate::head::linalg::vector::ONE;
@@ -75,6 +77,8 @@ pub(crate) struct Border {
     /// Slope of the log odds per standard deviation.
     slope: f32,
     least: f32,
+    /// Added to the cosine.
+    margin: MarginTerm,
 }
 
 /// Input of the search for the boundary.
@@ -91,30 +95,68 @@ pub(crate) struct Taught<'a> {
 
 impl Border {
     /// Boundary under which everything is known.
-    pub const NONE: Self = Self { mean: 0.0, spread: 1.0, even: 0.0, slope: 0.0, least: NEVER };
+    pub const NONE: Self = Self {
+        mean: 0.0,
+        spread: 1.0,
+        even: 0.0,
+        slope: 0.0,
+        least: NEVER,
+        margin: MarginTerm::NONE,
+    };
 
-    /// Returns the cosine below which an embedding is unknown; `None` if nothing is.
-    pub fn least(&self) -> Option<Similarity> {
-        (self.least > NEVER).then_some(Similarity(self.least))
+    /// Returns true if nothing is unknown.
+    pub fn is_none(&self) -> bool {
+        self.least <= NEVER
+    }
+
+    /// Returns true if the boundary depends on the margin between the two best scores.
+    pub fn reads_margin(&self) -> bool {
+        self.margin.is_some()
+    }
+
+    /// Returns the cosine below which an embedding with this margin is unknown; `None` if nothing
+    /// is.
+    pub fn least(&self, margin: f32) -> Option<Similarity> {
+        (!self.is_none()).then(|| Similarity(self.least - self.margin.of(margin)))
     }
 
     /// Returns the log odds as numbers for export; `None` if everything is known.
     pub fn odds(&self) -> Option<KnownOdds> {
+        if self.is_none() {
+            return None;
+        }
         let slope = self.slope / self.spread;
-        (self.least > NEVER)
-            .then(|| KnownOdds { slope, offset: -slope * (self.mean + self.spread * self.even) })
-    }
-
-    /// Returns the probability that an embedding with this cosine is of a class, with equal priors
-    /// of known and unknown.
-    pub fn known(&self, cosine: f32) -> f32 {
-        self.odds().map_or(1.0, |KnownOdds { slope, offset }| {
-            1.0 / (1.0 + libm::expf(-(slope * cosine + offset).clamp(-60.0, 60.0)))
+        let zero = self.mean + self.spread * self.even;
+        let MarginTerm { gain, mean, most, .. } = self.margin;
+        Some(KnownOdds {
+            slope,
+            offset: -slope * (zero + gain * mean),
+            margin_slope: slope * gain,
+            most_margin: most,
+            least: slope * (self.least - zero),
         })
     }
 
-    /// Finds the boundary for a target `false_rejection_rate`; `scratch` has one number per sample.
-    pub fn find(false_rejection_rate: f32, taught: &Taught<'_>, scratch: &mut [f32]) -> Self {
+    /// Returns the probability that an embedding with this cosine and this margin is of a class,
+    /// with equal priors of known and unknown.
+    pub fn known(&self, cosine: f32, margin: f32) -> f32 {
+        if self.is_none() {
+            return 1.0;
+        }
+        let slope = self.slope / self.spread;
+        let offset = -slope * (self.mean + self.spread * self.even);
+        let joined = cosine + self.margin.of(margin);
+        1.0 / (1.0 + libm::expf(-(slope * joined + offset).clamp(-60.0, 60.0)))
+    }
+
+    /// Finds the boundary for a target `false_rejection_rate`, and writes the expected cosines of
+    /// the samples that can be held out; `scratch` has one number per sample, too.
+    pub fn find(
+        false_rejection_rate: f32,
+        taught: &Taught<'_>,
+        cosines: &mut [f32],
+        scratch: &mut [f32],
+    ) -> Self {
         let samples = taught.owners.len();
         if false_rejection_rate <= 0.0 || samples == 0 {
             return Self::NONE;
@@ -124,31 +166,84 @@ impl Border {
         let drawn = taught.drawn(&usual);
         let mut count = 0;
         for sample in (0..samples).filter(|&i| taught.has_others(i)) {
-            scratch[count] = taught.corrected(sample, drawn);
+            cosines[sample] = taught.corrected(sample, drawn);
+            scratch[count] = cosines[sample];
             count += 1;
         }
         let known = &mut scratch[..count];
         let Cosines { mean, spread } = taught.expect(known, &usual);
-        let degrees = SPREAD_WEIGHT + (count as f32 - 1.0).max(0.0);
-        let z = quantile(false_rejection_rate);
-        let t = z * (1.0 + (z * z + 1.0) / (4.0 * degrees));
-        let normal = mean - t * spread;
-        let least = blended(normal, false_rejection_rate, known).clamp(-1.0, CLOSEST);
-
+        let known = Known { mean, spread, samples: known };
         let classes = taught.classes();
         let mut distance = USUAL_GAP * (mean - shared) / spread;
         if let Some(others) = taught.others() {
             let seen = (mean - others) / spread;
             distance = (DISTANCE_WEIGHT * distance + classes * seen) / (DISTANCE_WEIGHT + classes);
         }
-        let distance = distance.clamp(DISTANCES[0], DISTANCES[1]);
-        // The less certain the distance, the more the unknown get the benefit of the doubt, and the
-        // flatter the odds. If the boundary is stricter than the odds, it decides what is unknown.
-        let doubt = 1.0 - 0.3 / classes.max(1.0);
-        let even = (-0.5 * doubt * distance).max((least - mean) / spread);
-        let slope = doubt * distance;
-        Self { mean, spread, even, slope, least }
+        Self::between(known, false_rejection_rate, distance, classes)
     }
+
+    /// Returns the boundary with the margin's part in it, if the samples suffice for one; `scratch`
+    /// has two numbers per sample.
+    pub fn with_margin(
+        self,
+        false_rejection_rate: f32,
+        held: &HeldOut<'_>,
+        scratch: &mut [f32],
+    ) -> Self {
+        if self.is_none() {
+            return self;
+        }
+        let samples = held.owners.len();
+        let (margins, joined) = scratch[..2 * samples].split_at_mut(samples);
+        let classes = held.classes() as f32;
+        let distance = self.slope / certainty(classes);
+        let margin = MarginTerm::find(held, self.spread, distance, margins);
+        if !margin.is_some() {
+            return self;
+        }
+        for sample in held.samples() {
+            margins[sample] = held.cosines[sample] + margin.of(margins[sample]);
+        }
+        let wider = libm::sqrtf(held.variance(margins) / held.variance(held.cosines).max(1e-9));
+        let spread = wider * self.spread;
+        let mean = held.mean(margins);
+        let mut count = 0;
+        for sample in held.samples() {
+            joined[count] = margins[sample];
+            count += 1;
+        }
+        let known = Known { mean, spread, samples: &mut joined[..count] };
+        let distance = (distance * self.spread + margin.distance) / spread;
+        Self { margin, ..Self::between(known, false_rejection_rate, distance, classes) }
+    }
+
+    /// Returns the boundary between known samples and unknown ones that are so many of their
+    /// spreads away.
+    fn between(known: Known<'_>, false_rejection_rate: f32, distance: f32, classes: f32) -> Self {
+        let Known { mean, spread, samples } = known;
+        let degrees = SPREAD_WEIGHT + (samples.len() as f32 - 1.0).max(0.0);
+        let z = quantile(false_rejection_rate);
+        let t = z * (1.0 + (z * z + 1.0) / (4.0 * degrees));
+        let normal = mean - t * spread;
+        let least = blended(normal, false_rejection_rate, samples).clamp(-1.0, CLOSEST);
+        let slope = certainty(classes) * distance.clamp(DISTANCES[0], DISTANCES[1]);
+        // If the boundary is stricter than the odds, it decides what is unknown.
+        let even = (-0.5 * slope).max((least - mean) / spread);
+        Self { mean, spread, even, slope, least, margin: MarginTerm::NONE }
+    }
+}
+
+/// Certainty of the distance of unknown things: the less, the more they get the benefit of the
+/// doubt, and the flatter the odds.
+fn certainty(classes: f32) -> f32 {
+    1.0 - 0.3 / classes.max(1.0)
+}
+
+/// Cosines of known samples, or cosines and margins joined.
+struct Known<'a> {
+    mean: f32,
+    spread: f32,
+    samples: &'a mut [f32],
 }
 
 /// Usual cosines of a backbone.

@@ -30,15 +30,23 @@ pub struct Linear<'a> {
     pub known: Option<KnownOdds>,
 }
 
-/// Log odds that an embedding is of a class at all: `slope * cosine + offset`, of its cosine (of its
-/// last part, if it has several) with the nearest class mean.
+/// Log odds that an embedding is of a class at all: `slope * cosine + margin_slope * min(margin,
+/// most_margin) + offset`, of its cosine (of its last part, if it has several) with the nearest
+/// class mean and of the margin between the two best scores, in log odds
+/// ([`Linear::inverse_temperature`] applied). It is unknown if they are below `least`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct KnownOdds {
     /// Factor of the cosine.
     pub slope: f32,
-    /// Offset added to the product.
+    /// Offset added to the products.
     pub offset: f32,
+    /// Factor of the margin; 0 with up to five samples a class, when only the cosine counts.
+    pub margin_slope: f32,
+    /// Margin that larger ones count as.
+    pub most_margin: f32,
+    /// Log odds below which an embedding is unknown; at most 0.
+    pub least: f32,
 }
 
 impl Linear<'_> {
