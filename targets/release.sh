@@ -2,7 +2,7 @@
 # Makes all that is downloaded, in one folder: targets/release.sh [--only PART,...] [--machine MACHINE,...] [OUT]
 # PARTs, all if none is named:
 #   command  the command for x86-64 and 64-bit ARM, with manual pages and completions
-#   wheels   offshoot-sdk and offshoot-runtime for both
+#   wheels   offshoot-sdk and offshoot-runtime for both, and the source distribution
 #   board    the on-board program for 64-bit and 32-bit ARM, static, with both packages
 #   c        liboffshoot for x86-64 and 64-bit ARM
 #   page     the page that teaches from a webcam, and the npm package
@@ -134,6 +134,7 @@ if wants wheels; then
         CARGO_TARGET_DIR=$target/runtime old_glibc $triple build -p offshoot-python --lib
         python3 sdk/python/pack.py --runtime --platform "$tag" "$target/runtime/$triple/dist/lib_offshoot.so" "$out"
     done
+    sdk/python/sdist.py "$out"
     # By its symbols, not by its name.
     for wheel in "$out"/offshoot_*"manylinux_${glibc/./_}"_*.whl; do
         auditwheel show "$wheel" | tr '\n' ' ' | grep -q "manylinux_2_[0-9]*_" || die 1 "$wheel: no manylinux wheel"

@@ -1,15 +1,18 @@
 #!/usr/bin/env bash
-# Tests a wheel in a fresh environment: the runtime's, or by --convert the converter's, of what the
-# workspace has built. Exit code 3, with a reason: what it wants is not here.
-#   test.sh [--convert] [--python PYTHON] [PYTEST ARGUMENTS]
+# Tests a wheel in a fresh environment: the runtime's; by --convert the converter's, of what the workspace has
+# built; by --sdist the one that pip makes of the source distribution. Exit code 3, with a reason: what it wants
+# is not here.
+#   test.sh [--convert | --sdist] [--python PYTHON] [PYTEST ARGUMENTS]
 set -euo pipefail
 folder=$(cd "$(dirname "$0")" && pwd)
 root=$folder/../..
 python=python3
 convert=
+sdist=
 while (($#)); do
     case $1 in
     --convert) convert=1 ;;
+    --sdist) sdist=1 ;;
     --python) python=$2; shift ;;
     *) break ;;
     esac
@@ -42,6 +45,11 @@ if [[ $convert ]]; then
     PYO3_NO_PYTHON=1 cargo build -q --manifest-path "$root/Cargo.toml" --workspace --lib --tests \
         --features offshoot-python/convert
     wheel=$("$folder/pack.py" "$target/debug/lib_offshoot.so" "$work/wheels")
+elif [[ $sdist ]]; then
+    sources=$("$folder/sdist.py" "$work/sources")
+    # In the profile of the tests; `locked` of the project file stays. Otherwise all is as for `pip install`.
+    MATURIN_PEP517_ARGS='--profile dev' "$env/pip" wheel -q --no-build-isolation --no-deps -w "$work/wheels" "$sources"
+    wheel=$(find "$work/wheels" -name '*.whl')
 else
     wheel=$(MATURIN=$env/maturin "$folder/build.sh" --runtime --dev --out "$work/wheels")
 fi

@@ -19,6 +19,7 @@ mod architectures;
 mod bench;
 mod cases;
 mod cells;
+mod cells_simulated;
 mod check;
 mod collections;
 mod cuts;

@@ -4,7 +4,7 @@ use crate::Object;
 use crate::render::light::develop;
 use crate::render::math::{Vec3, max, v};
 use crate::render::noise::hash;
-use crate::render::trace::trace;
+use crate::render::trace::{meets_object, trace};
 use crate::scene::{Scene, View};
 use crate::table::eccentricity;
 
@@ -17,6 +17,35 @@ pub struct Image {
     pub height: u32,
     /// Red, green and blue of every pixel, top row first.
     pub rgb: Vec<u8>,
+}
+
+/// Place of an object in an image, in pixels from its top left corner.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Place {
+    /// Left edge.
+    pub left: f32,
+    /// Top edge.
+    pub top: f32,
+    /// Right edge.
+    pub right: f32,
+    /// Bottom edge.
+    pub bottom: f32,
+}
+
+impl Place {
+    /// Middle: `x` and `y`.
+    pub fn middle(&self) -> [f32; 2] {
+        [0.5 * (self.left + self.right), 0.5 * (self.top + self.bottom)]
+    }
+
+    fn with(&self, other: &Self) -> Self {
+        Self {
+            left: self.left.min(other.left),
+            top: self.top.min(other.top),
+            right: self.right.max(other.right),
+            bottom: self.bottom.max(other.bottom),
+        }
+    }
 }
 
 /// Faults of light and lens.
@@ -92,6 +121,23 @@ impl Camera {
         Image { width: self.width, height: self.height, rgb }
     }
 
+    /// Returns the box of the pixels in which [`Camera::look`] shows the object; `None` if none does.
+    pub fn place(&self, object: Object, seed: u64) -> Option<Place> {
+        let scene = Scene::new(Some(object), seed);
+        let mut place: Option<Place> = None;
+        for y in 0..self.height {
+            for x in 0..self.width {
+                let gaze = self.gaze(&scene, x as f32 + 0.5, y as f32 + 0.5);
+                if meets_object(&scene, gaze) {
+                    let [left, top] = [x as f32, y as f32];
+                    let pixel = Place { left, top, right: left + 1.0, bottom: top + 1.0 };
+                    place = Some(place.map_or(pixel, |place| place.with(&pixel)));
+                }
+            }
+        }
+        place
+    }
+
     fn each_pixel(&self, mut f: impl FnMut(u32, u32) -> Vec3) -> Vec<Vec3> {
         let mut pixels = Vec::with_capacity(self.width as usize * self.height as usize);
         for y in 0..self.height {
@@ -104,10 +150,15 @@ impl Camera {
 
     /// Returns the display colour, gamma included, seen at a point in pixel units.
     fn sample(&self, scene: &Scene, light: f32, x: f32, y: f32) -> Vec3 {
+        develop(trace(scene, self.gaze(scene, x, y)) * light).map(f32::sqrt)
+    }
+
+    /// Returns the direction of a point in pixel units.
+    fn gaze(&self, scene: &Scene, x: f32, y: f32) -> Vec3 {
         let half = self.width.min(self.height) as f32 * 0.5;
         let right = (x - self.width as f32 * 0.5) / half;
         let up = (self.height as f32 * 0.5 - y) / half;
-        develop(trace(scene, scene.view.gaze(right, up)) * light).map(f32::sqrt)
+        scene.view.gaze(right, up)
     }
 
     fn supersample(&self, scene: &Scene, light: f32, x: f32, y: f32) -> Vec3 {
@@ -165,6 +216,35 @@ mod tests {
             assert_eq!((image.width, image.height), (width, height));
             assert_eq!(image.rgb.len(), (width * height * 3) as usize);
         }
+    }
+
+    /// The pixels that differ from the empty table's are the object and its shadow: of the object's
+    /// box, the most; and above it, where no shadow falls, nearly none.
+    #[test]
+    fn an_object_is_where_it_is_said_to_be() {
+        let camera = Camera::new(64, 48);
+        for (object, seed) in Object::ALL.into_iter().flat_map(|o| (0..5).map(move |s| (o, s))) {
+            let place = camera.place(object, seed).expect("in the image");
+            assert!(place.left >= 0.0 && place.right <= 64.0 && place.bottom <= 48.0, "{place:?}");
+            let with = camera.look(Some(object), seed);
+            let without = camera.look(None, seed);
+            let differs = |x: u32, y: u32| {
+                let at = 3 * (y * 64 + x) as usize;
+                let channels = with.rgb[at..at + 3].iter().zip(&without.rgb[at..at + 3]);
+                channels.map(|(&a, &b)| a.abs_diff(b)).max() > Some(24)
+            };
+            let share = |xs: core::ops::Range<u32>, ys: core::ops::Range<u32>| {
+                let all = xs.len() * ys.len();
+                let found = ys.flat_map(|y| xs.clone().map(move |x| (x, y)));
+                found.filter(|&(x, y)| differs(x, y)).count() as f32 / all.max(1) as f32
+            };
+            let [left, right] = [place.left as u32, place.right as u32];
+            let [top, bottom] = [place.top as u32, place.bottom as u32];
+            let inside = share(left..right, top..bottom);
+            let above = share(0..64, 0..top);
+            assert!(inside > 0.2 && above < 0.05, "{object:?} {seed}: {inside} {above} {place:?}");
+        }
+        assert_eq!(Camera::new(0, 4).place(Object::Mug, 1), None);
     }
 
     #[test]

@@ -27,6 +27,6 @@ mod render;
 mod scene;
 mod table;
 
-pub use camera::{Camera, Conditions, Image};
+pub use camera::{Camera, Conditions, Image, Place};
 pub use microphone::{Microphone, RATE, Sound};
 pub use object::Object;

@@ -12,19 +12,43 @@ const SHADOW_STEPS: u32 = 16;
 /// Distance at which a surface counts as reached.
 const CONTACT: f32 = 0.004;
 
+/// Distances of table and wall along a line of sight.
+struct Backdrop {
+    table: f32,
+    wall: f32,
+}
+
+impl Backdrop {
+    fn behind(scene: &Scene, gaze: Vec3) -> Self {
+        let eye = scene.view.eye;
+        let table = if gaze.y < 0.0 { -eye.y / gaze.y } else { f32::MAX };
+        let wall = if gaze.z < 0.0 { (scene.table.wall_z - eye.z) / gaze.z } else { f32::MAX };
+        Self { table, wall }
+    }
+
+    fn nearest(&self) -> f32 {
+        min(min(self.table, self.wall), 100.0)
+    }
+}
+
+/// Returns true if the object is seen in a direction.
+pub fn meets_object(scene: &Scene, gaze: Vec3) -> bool {
+    let limit = Backdrop::behind(scene, gaze).nearest();
+    scene.placed.as_ref().is_some_and(|placed| sight(placed, scene.view.eye, gaze, limit).is_some())
+}
+
 /// Returns the light that arrives from a direction.
 pub fn trace(scene: &Scene, gaze: Vec3) -> Vec3 {
     let eye = scene.view.eye;
-    let table = if gaze.y < 0.0 { -eye.y / gaze.y } else { f32::MAX };
-    let wall = if gaze.z < 0.0 { (scene.table.wall_z - eye.z) / gaze.z } else { f32::MAX };
-    let backdrop = min(min(table, wall), 100.0);
+    let behind = Backdrop::behind(scene, gaze);
+    let backdrop = behind.nearest();
     if let Some(placed) = &scene.placed
         && let Some(local) = sight(placed, eye, gaze, backdrop)
     {
         return object_light(scene, placed, local, gaze);
     }
     let p = eye + gaze * backdrop;
-    if table < wall {
+    if behind.table < behind.wall {
         table_light(scene, p, gaze)
     } else {
         scene.light.on_wall(scene.table.wall(p.x, p.y))
