@@ -19,7 +19,7 @@ fn taught(options: &[&str]) -> TempDir {
 }
 
 /// A package of our backbone and some images of each of three things.
-fn taught_from(images: usize, options: &[&str]) -> TempDir {
+fn taught_from(images: u64, options: &[&str]) -> TempDir {
     let folder = TempDir::new().unwrap();
     crate::common::images(&folder.path().join("data"), &CLASSES, images);
     let sprout = crate::common::sprout();

@@ -1140,6 +1140,11 @@ offshoot_status offshoot_spatial_head_add_class(offshoot_spatial_head head,
                                                 const char *name,
                                                 uint32_t *class_id);
 
+// Renames a class; what was learned stays.
+offshoot_status offshoot_spatial_head_rename_class(offshoot_spatial_head head,
+                                                   uint32_t class_id,
+                                                   const char *name);
+
 // Tells the number of the class of that name.
 offshoot_status offshoot_spatial_head_class_named(offshoot_spatial_head head,
                                                   const char *name,

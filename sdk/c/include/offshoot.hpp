@@ -858,6 +858,11 @@ public:
 
     std::string class_name(std::uint32_t class_id) const { return class_info(class_id).name; }
 
+    /// Renames a class; what was learned stays.
+    void rename_class(std::uint32_t class_id, const std::string& name) {
+        check(offshoot_spatial_head_rename_class(handle(), class_id, name.c_str()));
+    }
+
     /// Forgets a class; the numbers of those behind it move down by one.
     void forget(std::uint32_t class_id) { check(offshoot_spatial_head_forget(handle(), class_id)); }
 

@@ -75,7 +75,8 @@ pub use spatial::{
     SpatialClass, SpatialHandle, SpatialInfo, offshoot_spatial_head_add_class,
     offshoot_spatial_head_class_named, offshoot_spatial_head_close, offshoot_spatial_head_decode,
     offshoot_spatial_head_encode, offshoot_spatial_head_get_class, offshoot_spatial_head_get_info,
-    offshoot_spatial_head_load, offshoot_spatial_head_new, offshoot_spatial_head_save,
+    offshoot_spatial_head_load, offshoot_spatial_head_new, offshoot_spatial_head_rename_class,
+    offshoot_spatial_head_save,
 };
 pub use tuning::{
     TuningOptions, TuningVerdict, offshoot_extractor_embed_map, offshoot_extractor_finetune,

@@ -231,6 +231,23 @@ pub extern "C" fn offshoot_spatial_head_add_class(
     })
 }
 
+/// Renames a class; what was learned stays.
+#[unsafe(no_mangle)]
+pub extern "C" fn offshoot_spatial_head_rename_class(
+    head: SpatialHandle,
+    class_id: u32,
+    name: In<c_char>,
+) -> Status {
+    guard(|| {
+        SPATIAL_HEADS.write(head.id, |head| {
+            let class = class(head, class_id)?;
+            name.text("name", |name| {
+                head.rename_class(class, name).map_err(|error| Fault::of_name(error, name))
+            })
+        })
+    })
+}
+
 /// Tells the number of the class of that name.
 #[unsafe(no_mangle)]
 pub extern "C" fn offshoot_spatial_head_class_named(

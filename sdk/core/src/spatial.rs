@@ -95,6 +95,13 @@ impl Class {
         core::str::from_utf8(&self.name[..self.length.into()]).unwrap_or_default()
     }
 
+    /// Sets a name that was checked.
+    fn set_name(&mut self, name: &str) {
+        self.name = [0; MAX_NAME_BYTES];
+        self.name[..name.len()].copy_from_slice(name.as_bytes());
+        self.length = name.len() as u8;
+    }
+
     /// Returns the geometric means of width and height; [`None`] without boxes.
     fn size(&self) -> Option<[f32; 2]> {
         let count = self.boxed as f32;
@@ -265,13 +272,28 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> SpatialHead<M> {
         if self.count == self.room {
             return Err(SpatialError::FullClasses { limit: self.room as u8 });
         }
-        let own = &mut self.classes[self.count];
-        *own = Class::EMPTY;
-        own.name[..name.len()].copy_from_slice(name.as_bytes());
-        own.length = name.len() as u8;
+        self.classes[self.count] = Class::EMPTY;
+        self.classes[self.count].set_name(name);
         self.count += 1;
         self.is_fitted = false;
         Ok((self.count - 1) as u8)
+    }
+
+    /// Renames a class. What was learned stays, and the head stays fitted.
+    ///
+    /// # Errors
+    ///
+    /// [`SpatialError::NoClass`]; [`SpatialError`] for a name that is none, or that another class has.
+    pub fn rename_class(&mut self, class: u8, name: &str) -> Result<(), SpatialError> {
+        check_name(name)?;
+        if usize::from(class) >= self.count {
+            return Err(SpatialError::NoClass { found: class });
+        }
+        if self.class_named(name).is_some_and(|other| other != class) {
+            return Err(SpatialError::Duplicate);
+        }
+        self.classes[usize::from(class)].set_name(name);
+        Ok(())
     }
 
     /// Words of evidence of a class; those of none if there is no such class.

@@ -147,6 +147,25 @@ impl Model {
     }
 }
 
+/// Renames a class of a head and of the model, lessons of the latter included; a taken name is
+/// refused.
+fn rename(head: &mut Head, model: &mut Model, random: &mut Random) {
+    if model.names.is_empty() {
+        return;
+    }
+    let at = random.below(model.names.len());
+    let class = head.class_named(&model.names[at]).expect("there");
+    let other = model.names[random.below(model.names.len())].clone();
+    let is_taken = other != model.names[at];
+    let found = head.rename_class(class, &other);
+    assert_eq!(found, if is_taken { Err(SpatialError::Duplicate) } else { Ok(()) });
+    let name = format!("{}b", model.names[at]);
+    head.rename_class(class, &name).expect("free");
+    let old = std::mem::replace(&mut model.names[at], name.clone());
+    let marks = model.lessons.iter_mut().flat_map(|lesson| &mut lesson.marks);
+    marks.filter(|(own, _)| *own == old).for_each(|(own, _)| own.clone_from(&name));
+}
+
 fn run(seed: u64) {
     let mut random = Random(seed);
     let all = layouts();
@@ -173,6 +192,7 @@ fn run(seed: u64) {
                     model.forgotten.push(name);
                 }
             }
+            2 if random.below(3) == 0 => rename(&mut head, &mut model, &mut random),
             2 => {
                 let codes = scene(&layout, &[], &mut random);
                 let set = head.set_reference(&Cells::new(layout, &codes).expect("length"));
@@ -423,6 +443,8 @@ fn mistakes_change_nothing() {
     assert_eq!(head.add_class("thing"), Err(SpatialError::Duplicate));
     assert!(head.add_class("a\nb").is_err());
     assert_eq!(head.forget(1), Err(SpatialError::NoClass { found: 1 }));
+    assert_eq!(head.rename_class(1, "other"), Err(SpatialError::NoClass { found: 1 }));
+    assert!(head.rename_class(thing, "").is_err());
     let far = Mark::point(thing, [2.0, 0.0]);
     assert_eq!(head.teach(&cells, &[far]), Err(SpatialError::Outside { mark: 0 }));
     let other = Mark::point(3, [0.5; 2]);

@@ -187,6 +187,14 @@ impl SpatialHead {
         self.with(py, |head| head.add_class(name)).map_err(|error| Failure::of_name(error, name))
     }
 
+    /// Renames a class; what was learned stays.
+    fn rename_class(&self, py: Python<'_>, class_: ClassRef, name: &str) -> Outcome<()> {
+        self.with(py, |head| {
+            let class = number(head, &class_)?;
+            head.rename_class(class, name).map_err(|error| Failure::of_name(error, name))
+        })
+    }
+
     /// Forgets a class: it is no longer found, and its cells go on to count as none of the others.
     /// The numbers of the classes after it move down by one.
     fn forget(&self, py: Python<'_>, class_: ClassRef) -> Outcome<()> {

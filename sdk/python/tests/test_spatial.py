@@ -70,6 +70,9 @@ def test_lessons_are_taken_back_kept_and_merged(eyes, head, folder):
     assert found[0] == found[1] == found[2] and abs(found[0][0].x - want[0].x) < 1e-6
     copies[0].merge(copies[1])
     assert copies[0].lessons == 10
+    copies[0].rename_class("square", "box")
+    assert copies[0].class_names[0] == "box"
+    copies[0].rename_class(0, "square")
     copies[0].forget("square")
     assert copies[0].classes == []
 

@@ -103,6 +103,15 @@ impl SpatialHead {
         self.head.add_class(name)
     }
 
+    /// Renames a class. What was learned stays, and the head stays fitted.
+    ///
+    /// # Errors
+    ///
+    /// [`SpatialError::NoClass`]; [`SpatialError`] for a name that is none, or that another class has.
+    pub fn rename_class(&mut self, class: u8, name: &str) -> Result<(), SpatialError> {
+        self.head.rename_class(class, name)
+    }
+
     /// Sets the empty scene of a fixed camera: from now on cells are their distance from it. It may
     /// be replaced by another one, as after the camera was moved; the last lesson can then no longer
     /// be undone.

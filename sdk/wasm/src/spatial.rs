@@ -26,6 +26,14 @@ fn number(object: &JsValue, name: &str) -> Option<f32> {
     value.as_f64().map(|value| value as f32)
 }
 
+/// Names the class that a name was refused for.
+fn of_name(error: SpatialError, name: &str) -> JsError {
+    match error {
+        SpatialError::Duplicate => JsError::new(&format!("there is a class `{name}`")),
+        error => error.into(),
+    }
+}
+
 /// Reads a point or a box.
 fn place(object: &JsValue) -> Option<([f32; 2], Option<[f32; 2]>)> {
     if let Some(left) = number(object, "left") {
@@ -104,10 +112,7 @@ impl SpatialHead {
     /// A name that is empty, too long, unreadable or taken; no room for another class.
     #[wasm_bindgen(js_name = addClass)]
     pub fn add_class(&mut self, name: &str) -> Outcome<u8> {
-        self.0.add_class(name).map_err(|error| match error {
-            SpatialError::Duplicate => JsError::new(&format!("there is a class `{name}`")),
-            error => error.into(),
-        })
+        self.0.add_class(name).map_err(|error| of_name(error, name))
     }
 
     /// Returns the names of the classes in the order of their indices.
@@ -115,6 +120,16 @@ impl SpatialHead {
     pub fn class_names(&self) -> Vec<String> {
         let names = (0..self.0.class_count()).map(|class| self.0.class_name(class as u8));
         names.map(|name| name.unwrap_or_default().to_string()).collect()
+    }
+
+    /// Renames a class; what was learned stays.
+    ///
+    /// # Errors
+    /// No such class; a name that is empty, too long, unreadable or taken.
+    #[wasm_bindgen(js_name = renameClass)]
+    pub fn rename_class(&mut self, class: f64, name: &str) -> Outcome<()> {
+        let class = self.class(class)?;
+        self.0.rename_class(class, name).map_err(|error| of_name(error, name))
     }
 
     /// Forgets a class: it is no longer found. The classes behind it move down by one.

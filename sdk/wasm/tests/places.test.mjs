@@ -50,6 +50,8 @@ test('squares are found, taken back, kept and merged', () => {
   assert.deepEqual(again.find(cells), head.find(cells));
   again.merge(head);
   assert.equal(again.lessons, 10);
+  again.renameClass(0, 'box');
+  assert.equal(again.classNames()[0], 'box');
   again.forget(0);
   assert.deepEqual(again.classNames(), []);
   const fixed = new SpatialHead(extractor);

@@ -194,6 +194,28 @@ fn a_fixed_camera_compares_with_the_empty_scene() {
 }
 
 #[test]
+fn a_taught_class_is_renamed_for_good() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("names.store");
+    let mut table = Table::new(opened(&path));
+    table.source.rgb = scene(&[([0.5, 0.5], BLUE)], 5);
+    table.step(&[Action::Teach(0)]);
+    table.step(&[Action::Rename(0, "bolt")]);
+    table.step(&[Action::Rename(1, "bolt")]);
+    assert!(table.screen.label.contains("taken already"), "{}", table.screen.label);
+    table.step(&[Action::Rename(1, "nut")]);
+    table.step(&[Action::Teach(1)]);
+    let names = |table: &Table| {
+        [0, 1].map(|class| table.session.head().class_name(class).unwrap().to_string())
+    };
+    assert_eq!(names(&table), ["bolt", "nut"]);
+    drop(table);
+    let table = Table::new(opened(&path));
+    assert_eq!(names(&table), ["bolt", "nut"]);
+    assert_eq!(table.session.head().objects_of(0), 1);
+}
+
+#[test]
 fn a_camera_that_is_gone_is_said_and_comes_back() {
     let mut table = Table::new(session(&[]));
     table.source.is_gone = true;

@@ -48,6 +48,11 @@ static void teach(offshoot_extractor extractor, offshoot_extractor other,
     GIVES(OFFSHOOT_STATUS_CLASS_NAME, offshoot_spatial_head_add_class(head, "", NULL));
     OK(offshoot_spatial_head_add_class(head, "ring", NULL));
     GIVES(OFFSHOOT_STATUS_FULL, offshoot_spatial_head_add_class(head, "third", NULL));
+    GIVES(OFFSHOOT_STATUS_CLASS_EXISTS, offshoot_spatial_head_rename_class(head, 1, "square"));
+    GIVES(OFFSHOOT_STATUS_NO_SUCH_CLASS, offshoot_spatial_head_rename_class(head, 2, "cup"));
+    OK(offshoot_spatial_head_rename_class(head, 1, "loop"));
+    OK(offshoot_spatial_head_class_named(head, "loop", &class_id));
+    OK(offshoot_spatial_head_rename_class(head, class_id, "ring"));
     OK(offshoot_spatial_head_class_named(head, "ring", &class_id));
     HOLDS(class_id == 1);
     GIVES(OFFSHOOT_STATUS_NO_SUCH_CLASS, offshoot_spatial_head_class_named(head, "cup", &class_id));

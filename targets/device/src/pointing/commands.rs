@@ -83,7 +83,7 @@ impl Pointing {
         Ok(free)
     }
 
-    /// Renames a class that was not taught yet.
+    /// Renames a class, taught or not; one that was taught is kept under its new name.
     fn rename(&mut self, place: usize, name: &str) {
         if place >= MOST_CLASSES {
             return;
@@ -95,12 +95,23 @@ impl Pointing {
             return self.say(format_args!("{name} is taken already"));
         }
         if place < self.head.class_count() {
-            return self.say(format_args!(
-                "a class that points keeps its name: forget it and teach it anew"
-            ));
+            let kept = self.rename_taught(place as u8, name);
+            return kept.unwrap_or_else(|error| self.say(format_args!("not renamed: {error}")));
         }
         self.settings.names[place] = name.to_string();
         self.named = self.named.max(place + 1);
+    }
+
+    /// Renames a class of the head, in the memory, too: in both or in neither.
+    fn rename_taught(&mut self, class: u8, name: &str) -> Result<(), String> {
+        let old = self.head.class_name(class).unwrap_or_default().to_string();
+        self.head.rename_class(class, name).map_err(|error| error.to_string())?;
+        if let Err(error) = self.save() {
+            let _ = self.head.rename_class(class, &old);
+            return Err(error.to_string());
+        }
+        self.settings.names[usize::from(class)] = name.to_string();
+        Ok(())
     }
 
     /// Removes a class: it is no longer found.

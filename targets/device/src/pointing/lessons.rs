@@ -8,6 +8,7 @@ use super::{AIM, Done, Pointing, Shown, Still};
 use crate::ports::Refused;
 use crate::session::LINGER;
 use crate::session::places::EMPTY;
+use crate::session::record_file::MemoryError;
 
 impl Pointing {
     /// Teaches the frame: that of a class lies in its middle, the empty scene has none.
@@ -146,13 +147,17 @@ impl Pointing {
 
     /// Saves the head; a lesson that cannot be saved is undone.
     pub(super) fn keep(&mut self) -> bool {
-        let Some(memory) = &mut self.memory else { return true };
-        let Err(error) = memory.save(&self.head) else { return true };
+        let Err(error) = self.save() else { return true };
         self.head.undo();
         // A head that was fitted before is so again.
         let _ = self.fit();
         self.refuse(Refused::Other(format!("not kept: {error}")));
         false
+    }
+
+    /// Writes the head to the memory, if there is one.
+    pub(super) fn save(&mut self) -> Result<(), MemoryError> {
+        self.memory.as_mut().map_or(Ok(()), |memory| memory.save(&self.head))
     }
 
     /// Returns the class of a place, and adds those up to it if necessary; `None` if it was refused.
