@@ -24,6 +24,7 @@ pub mod evaluate;
 pub mod interval;
 mod keep_float;
 pub mod noise;
+pub mod partition;
 pub mod scheme;
 mod search;
 mod step_report;

@@ -62,8 +62,7 @@ impl Network {
         let rows = FloatOp::Slice(Slice { axis: 2, from: 2 });
         let x = self.op(rows, &[Graph::INPUT], [1, LENGTH, WIDTH]);
         let places = self.floats(LENGTH * WIDTH);
-        let x = self.constant(x, Binary::Add, &places, [1, LENGTH, WIDTH]);
-        x
+        self.constant(x, Binary::Add, &places, [1, LENGTH, WIDTH])
     }
 
     /// Returns a channel of the input, 0 or 1, as a row of `1 x 1 x LENGTH`.

@@ -7,7 +7,7 @@ use tract_onnx::pb::GraphProto;
 use super::data_flow::{Flow, Named};
 use super::{Imported, Source};
 use crate::ir::{LayerId, Model, fold};
-use crate::quantize::scheme;
+use crate::quantize::partition;
 
 /// Node that stays in float.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +43,7 @@ impl Coverage {
         let needed = flow.needed(tensors);
         let mut model = imported.model.clone();
         fold::fold(&mut model);
-        let codes = scheme::in_codes(&model, &[]);
+        let codes = partition::in_codes(&model, &[]);
         let layers = layers_by_node(graph, &model);
         let mut coverage = Self::default();
         for (at, node) in graph.node.iter().enumerate() {

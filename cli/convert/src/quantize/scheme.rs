@@ -8,14 +8,14 @@
 
 use std::sync::Arc;
 
-use offshoot_core::graph::{Affine, Binary, Window};
+use offshoot_core::graph::Affine;
 use offshoot_core::preprocess::Preprocess;
 use offshoot_core::{Multiplier, Quant, Scale};
 use thiserror::Error;
 
 use super::taken::{Taken, bias_fits, nearest, whole_codes, whole_steps};
 use crate::calibrate::ranges::{Range, table_of};
-use crate::ir::{ChannelSplit, Conv, Expr, Layer, LayerId, LayerOp, Model};
+use crate::ir::{ChannelSplit, Conv, Expr, LayerId, LayerOp, Model};
 use crate::parallel;
 
 /// Layer whose multiplier is out of range.
@@ -56,50 +56,6 @@ pub struct Scheme {
 /// Returns a function as a table from int8 to int8 values.
 pub fn table(expr: &Expr, from: Quant, to: Quant) -> Vec<i8> {
     table_of(expr, from).1.into_iter().map(|v| to.quantize(v)).collect()
-}
-
-/// Returns for each layer if it is run in int8.
-///
-/// Convolutions are, except those that only scale. Layers that move, join or map values follow
-/// their inputs, so that no value is converted for their sake. Layers in `floats` are not.
-pub fn in_codes(model: &Model, floats: &[LayerId]) -> Vec<bool> {
-    let mut codes = vec![false; model.layers.len()];
-    codes[0] = matches!(model.layers[0].op, LayerOp::Input);
-    for (id, layer) in model.layers.iter().enumerate().skip(1) {
-        let is_conv = match &layer.op {
-            LayerOp::Conv(conv) => conv.groups == 1 || conv.window != Window::POINT,
-            _ => false,
-        };
-        codes[id] = !floats.contains(&id) && (is_conv || follows(model, layer, &codes));
-    }
-    // An image that only float layers read stays in float; the rows of a text always do.
-    codes[0] &= is_read_in(model, &codes);
-    codes
-}
-
-/// True if the engine runs a layer in int8, and all its inputs are in int8.
-pub(super) fn follows(model: &Model, layer: &Layer, codes: &[bool]) -> bool {
-    let engine_knows = match &layer.op {
-        LayerOp::Binary(Binary::Add) => {
-            layer.inputs.iter().all(|&i| model.layers[i].shape == layer.shape)
-        }
-        LayerOp::Binary(Binary::Mul) => {
-            let other = model.layers[layer.inputs[1]].shape;
-            let per_channel = other.elements() == other.c() && other.c() == layer.shape.c();
-            other == layer.shape || per_channel
-        }
-        LayerOp::Conv(_) | LayerOp::AveragePool { .. } | LayerOp::Concat | LayerOp::Function(_) => {
-            true
-        }
-        op => op.keeps_values(),
-    };
-    engine_knows && layer.inputs.iter().all(|&i| codes[i])
-}
-
-/// True if a layer in int8 reads the input.
-pub(super) fn is_read_in(model: &Model, codes: &[bool]) -> bool {
-    let mut readers = model.layers.iter().zip(codes).filter(|(layer, _)| layer.inputs.contains(&0));
-    readers.any(|(_, &codes)| codes)
 }
 
 /// Returns each layer's quantization from its range, that of images from their preprocessing, or

@@ -11,7 +11,7 @@ use super::evaluate::Evaluator;
 use super::noise::{Noise, Subject};
 use super::scheme::Scheme;
 use super::taken::{self, Taken};
-use super::{KeepFloat, QuantizerError, Switch, dynamic, equalize, scheme};
+use super::{KeepFloat, QuantizerError, Switch, equalize, partition, scheme};
 use crate::calibrate::extents::Extents;
 use crate::calibrate::input::Input;
 use crate::calibrate::observer::{Observations, scale, subset};
@@ -89,7 +89,7 @@ impl<'a> Calibration<'a> {
         // If there are enough samples, the validation subset and the calibration subset are
         // disjoint.
         let model = taken::in_range(model);
-        let alone = dynamic::suits(&model, keep);
+        let alone = partition::suits(&model, keep);
         let step = (inputs.len() / JUDGED).max(1);
         let judged = (step.saturating_sub(1).min(1)..inputs.len()).step_by(step).take(JUDGED);
         Self {
@@ -240,8 +240,8 @@ impl<'a> Calibration<'a> {
         let means = variant.means.clone();
         let mut read = means.clone();
         let in_codes = match self.alone {
-            true => dynamic::in_codes(&variant.model, &config.floats, self.all_follow),
-            false => scheme::in_codes(&variant.model, &config.floats),
+            true => partition::alone(&variant.model, &config.floats, self.all_follow),
+            false => partition::in_codes(&variant.model, &config.floats),
         };
         let quants = scheme::quants(&variant.model, &config.ranges, self.preprocess);
         if let Some(preprocess) = self.preprocess {
