@@ -35,13 +35,13 @@ can_run() {
     fi
 }
 
-# build PROGRAM: builds it for the processor and sets `firmware`.
+# build PROGRAM PROFILE: builds it for the processor and sets `firmware`.
 build() {
     (
         cd "$mcu/qemu"
-        RUSTFLAGS=$flags cargo build --quiet --locked --release --bin "$1" --target "$triple" --target-dir "$target_dir"
+        RUSTFLAGS=$flags cargo build --quiet --locked --profile "$2" --bin "$1" --target "$triple" --target-dir "$target_dir"
     )
-    firmware=$target_dir/$triple/release/$1
+    firmware=$target_dir/$triple/$2/$1
 }
 
 # run: runs the firmware; instructions take a nanosecond each, so that the timer counts them.

@@ -50,7 +50,7 @@ for cpu in "${processors[@]}"; do
     describe "$cpu"
     can_run || continue
     for program in kernels count; do
-        build "$program"
+        build "$program" release
         output=$(run) || {
             echo "error: $cpu on $machine: $output" >&2
             exit 1

@@ -29,7 +29,7 @@ for cpu; do
     describe "$cpu"
     can_run || continue
     tried=1
-    build teach
+    build teach small
     output=$(run) || {
         echo "error: $cpu on $machine: $output" >&2
         exit 1

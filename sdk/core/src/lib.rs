@@ -26,6 +26,7 @@ extern crate std;
 compile_error!("packages hold little-endian weights that are used in place");
 
 pub mod anomaly;
+mod checksum;
 pub mod embedding;
 pub mod frame;
 pub mod graph;

@@ -5,7 +5,7 @@ use offshoot_core::graph::{Blob, FloatOp, Int8Op, Op, Window};
 
 use crate::isa::{Isa, Kind};
 use crate::kernels::drive::{self, dynamic};
-use crate::kernels::job::{self, Kernel};
+use crate::kernels::job::Kernel;
 use crate::kernels::run::{self, Memory, Run, Share};
 use crate::pack::{Constants, Layout};
 use crate::plan::step::{Step, StepOp, Value};
@@ -244,6 +244,6 @@ pub(crate) fn run(isa: Isa, steps: &[Step], memory: Memory<'_>, share: Share) {
     by_isa!(
         isa,
         kernel => Run { kernel, memory, share }.steps(steps),
-        run::portable(&steps[0], memory, share, job::look_up)
+        run::shared(&steps[0], memory, share)
     );
 }

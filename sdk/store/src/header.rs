@@ -17,7 +17,7 @@
 //! The inverted copy makes writing a header over zeros atomic: whichever of its bits are missing,
 //! some bit and its inverse are both 0, and [`Header::read`] finds no header.
 
-use crc32fast::Hasher;
+use crate::checksum::Hasher;
 
 use crate::geometry::{Geometry, HEADER_BYTES};
 

@@ -38,6 +38,7 @@
 #[cfg(any(test, feature = "std"))]
 extern crate std;
 
+mod checksum;
 mod error;
 #[cfg(feature = "std")]
 mod faulty;

@@ -158,7 +158,7 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> GoodHead<M> {
             PlaceSums::Shared(own) => put_all(rest, own),
         }
         put_all(rest, parts.products);
-        sum.copy_from_slice(&crc32fast::hash(body).to_le_bytes());
+        sum.copy_from_slice(&crate::checksum::hash(body).to_le_bytes());
         Ok(needed)
     }
 

@@ -73,7 +73,7 @@ mod tests {
         let length = head.encode(&mut bytes).unwrap();
         let at = bytes.windows(3).position(|part| part == b"xyz").unwrap();
         bytes[at..at + 3].copy_from_slice(name);
-        let sum = crc32fast::hash(&bytes[..length - 4]);
+        let sum = crate::checksum::hash(&bytes[..length - 4]);
         bytes[length - 4..].copy_from_slice(&sum.to_le_bytes());
         let memory = &mut vec![0; limits.words(HeadKind::Auto, 2)?][..];
         let old = Head::decode(&bytes, None, memory)?;

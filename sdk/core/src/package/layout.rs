@@ -206,7 +206,7 @@ impl<'a> Sections<'a> {
             end = start + len as usize;
             let part = bytes.get(start..end).ok_or(LayoutError::Table)?;
             parts[*section as usize - 1] = part;
-            if crc32fast::hash(part) != u32_at(entry, 24) {
+            if crate::checksum::hash(part) != u32_at(entry, 24) {
                 return Err(LayoutError::Checksum(*section));
             }
         }
@@ -235,7 +235,7 @@ impl<'a> Sections<'a> {
 
 /// Computes the CRC-32 of the header without its own checksum, and the table.
 pub(super) fn table_checksum(header: &[u8], table: &[u8]) -> u32 {
-    let mut hasher = crc32fast::Hasher::new();
+    let mut hasher = crate::checksum::Hasher::new();
     hasher.update(header);
     hasher.update(table);
     hasher.finalize()

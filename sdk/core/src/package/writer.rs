@@ -378,7 +378,7 @@ fn assemble(required: [&[u8]; REQUIRED], additions: &[(Section, &[u8])]) -> Vec<
         table.extend(0u32.to_le_bytes());
         table.extend((body.len() as u64).to_le_bytes());
         table.extend((part.len() as u64).to_le_bytes());
-        table.extend(crc32fast::hash(part).to_le_bytes());
+        table.extend(crate::checksum::hash(part).to_le_bytes());
         table.extend(0u32.to_le_bytes());
         body.extend_from_slice(part);
     }

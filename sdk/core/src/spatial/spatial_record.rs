@@ -271,7 +271,7 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> SpatialHead<M> {
         if self.has_reference {
             put_all(rest, kept.reference);
         }
-        sum.copy_from_slice(&crc32fast::hash(body).to_le_bytes());
+        sum.copy_from_slice(&crate::checksum::hash(body).to_le_bytes());
         Ok(needed)
     }
 
@@ -338,7 +338,7 @@ pub(crate) fn checked<'a>(
         return Err(malformed("the head has another length than it states: it was cut off"));
     }
     let (body, sum) = bytes.split_at(bytes.len() - 4);
-    if crc32fast::hash(body).to_le_bytes() != *sum {
+    if crate::checksum::hash(body).to_le_bytes() != *sum {
         return Err(malformed("the checksum is wrong: the head is damaged"));
     }
     own.get(..own.len() - 4).ok_or(malformed("the head is cut off"))

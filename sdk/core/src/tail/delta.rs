@@ -144,7 +144,7 @@ impl<'a> Delta<'a> {
             return Err(DeltaError::Length { stated, found });
         }
         let (content, crc) = bytes.split_at(found - CRC_BYTES);
-        if crc32fast::hash(content).to_le_bytes() != crc {
+        if crate::checksum::hash(content).to_le_bytes() != crc {
             return Err(DeltaError::Checksum);
         }
         let package_id = PackageId::new(take(&mut rest));
@@ -368,7 +368,7 @@ pub(super) fn write(
         bytes.copy_from_slice(bytemuck::cast_slice(map));
         tuned.embed_in(map, pooled, room.pixels, bytemuck::cast_slice_mut(embedding));
     }
-    crc.copy_from_slice(&crc32fast::hash(content).to_le_bytes());
+    crc.copy_from_slice(&crate::checksum::hash(content).to_le_bytes());
     Ok(needed)
 }
 

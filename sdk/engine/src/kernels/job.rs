@@ -152,6 +152,10 @@ pub(crate) trait Kernel: Copy {
         }
     }
 
+    /// True if portable code runs with [`Kernel::look_up`] and [`Kernel::compiled`]; false if these are
+    /// the defaults: such kernels share one copy of that code, the generic one.
+    const OWN_CODE: bool = true;
+
     /// True if [`Kernel::taps`] takes several lines at once, and reads no pointers behind them.
     const LINES: bool = false;
 

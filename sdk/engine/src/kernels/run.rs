@@ -7,7 +7,7 @@ use offshoot_core::graph::FloatOp;
 use super::arena::Arena;
 use super::drive::dynamic::{self, Dynamic};
 use super::drive::{self, Layer, Map, Target};
-use super::job::{Code, Kernel, Product, Tail};
+use super::job::{self, Code, Kernel, Product, Tail};
 use crate::ops::ordered::{linear, values, values_mut};
 use crate::ops::{self, Codes, Division};
 use crate::pack::Layout;
@@ -104,6 +104,13 @@ pub(crate) fn portable(
             }
         }
     }
+}
+
+/// Runs a part of a step in portable code without any instruction set's own: one copy for all who
+/// have none.
+#[inline(never)]
+pub(crate) fn shared(step: &Step, memory: Memory<'_>, share: Share) {
+    portable(step, memory, share, job::look_up);
 }
 
 /// Returns the bytes in the arena of a part of the pixels of a feature map.
@@ -220,6 +227,9 @@ impl<K: Kernel> Run<'_, K> {
             return self.product(step);
         }
         let Some(layer) = self.layer(step) else {
+            if !K::OWN_CODE {
+                return shared(step, self.memory, self.share);
+            }
             return self.kernel.compiled(Portable { run: self, step });
         };
         let mut pixels = 0..shape.h() * shape.w();

@@ -58,30 +58,33 @@ impl Said {
 pub fn frame(frames: &[u8], class: usize, index: usize) -> Frame<'_> {
     let start = (class * (TAUGHT + ASKED) + index) * FRAME_BYTES;
     let pixels = &frames[start..start + FRAME_BYTES];
-    Frame::new(WIDTH, HEIGHT, PixelFormat::Rgb565, pixels).expect("the size is right")
+    Frame::new(WIDTH, HEIGHT, PixelFormat::Rgb565, pixels)
+        .unwrap_or_else(|_| panic!("the size is right"))
 }
 
 /// Returns a head that knows nothing.
 pub fn empty<'a>(extractor: &Extractor<'_>, kind: HeadKind, memory: &'a mut [u32]) -> Lent<'a> {
     let id = extractor.package().manifest().id;
-    Head::new(kind, DIM, id, LIMITS, memory).expect("memory of `WORDS` words")
+    Head::new(kind, DIM, id, LIMITS, memory).unwrap_or_else(|_| panic!("memory of `WORDS` words"))
 }
 
 /// Teaches all classes and fits.
 pub fn teach(head: &mut Lent<'_>, extractor: &mut Extractor<'_>, frames: &[u8]) {
     for (class, name) in CLASSES.into_iter().enumerate() {
-        let id = head.add_class(name).expect("a good name");
+        let id = head.add_class(name).unwrap_or_else(|_| panic!("a good name"));
         for index in 0..TAUGHT {
             let embedding = extractor.embed(&frame(frames, class, index));
-            head.add_sample(id, embedding).expect("the head has room");
+            head.add_sample(id, embedding).unwrap_or_else(|_| panic!("the head has room"));
         }
     }
-    head.fit().expect("the head has samples");
+    head.fit().unwrap_or_else(|_| panic!("the head has samples"));
 }
 
 /// Asks a fitted head about a frame that was not taught.
 pub fn ask(head: &Lent<'_>, extractor: &mut Extractor<'_>, frame: &Frame<'_>) -> Said {
-    Said::new(head.classify(extractor.embed(frame)).expect("the head is fitted"))
+    Said::new(
+        head.classify(extractor.embed(frame)).unwrap_or_else(|_| panic!("the head is fitted")),
+    )
 }
 
 /// Made-up embeddings of 8 classes, 8 samples of each, for heads that are full.
@@ -111,8 +114,8 @@ impl Drill {
 
     /// Fits a head that has the samples, and asks it for the first time.
     pub fn first_answer(&mut self, head: &mut Lent<'_>) -> Said {
-        head.fit().expect("the head has samples");
-        Said::new(head.classify(self.next(3)).expect("the head is fitted"))
+        head.fit().unwrap_or_else(|_| panic!("the head has samples"));
+        Said::new(head.classify(self.next(3)).unwrap_or_else(|_| panic!("the head is fitted")))
     }
 }
 

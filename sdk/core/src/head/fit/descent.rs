@@ -77,8 +77,16 @@ pub(crate) fn descend(objective: &mut impl Objective, tolerance: f32) -> Fit {
         gradient = objective.measure_gradient();
         let Gradient { square, shared, .. } = gradient;
         let change = end - start;
-        conjugate = ((square - shared) / change).clamp(0.0, square / change);
+        conjugate = limited((square - shared) / change, square / change);
     }
+}
+
+/// Returns a number clamped to `0..=most`. `f32::clamp` can panic and print its bounds, by 18 kB of code.
+fn limited(x: f32, most: f32) -> f32 {
+    if x < 0.0 {
+        return 0.0;
+    }
+    if x > most { most } else { x }
 }
 
 /// Moves to the minimum along the direction.

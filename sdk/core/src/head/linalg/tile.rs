@@ -6,12 +6,14 @@
 
 use core::ops::Range;
 
-use wide::{i16x8, i32x4};
+use wide::i16x8;
+#[cfg(not(any(target_arch = "arm", target_arch = "riscv32")))]
+use wide::i32x4;
 
 use crate::head::storage::views::Kept;
 
-/// Number of samples along each side.
-pub(crate) const SIDE: usize = 16;
+/// Number of samples along each side; fewer without an operating system, see [`DEPTH`].
+pub(crate) const SIDE: usize = if cfg!(target_os = "none") { 8 } else { 16 };
 
 /// Number of dimensions that are multiplied before the next are widened: both sides stay in the L1
 /// cache, and a sum of that many products of at most 255 * 255 is below 2^24. Fewer where there is no
@@ -30,7 +32,7 @@ type Row = [i16x8; DEPTH / LANES];
 /// Part of some samples; zeros where there are none.
 type Strip = [Row; SIDE];
 
-/// A tile of the matrix of products; 10 KiB, on microcontrollers 4 KiB.
+/// A tile of the matrix of products; 10 KiB, on microcontrollers 1.5 KiB.
 pub(crate) struct Tile {
     rows: Strip,
     columns: Strip,
@@ -95,6 +97,7 @@ fn widen(kept: &Kept<'_>, samples: Range<usize>, part: Range<usize>, out: &mut S
     }
 }
 
+#[cfg(not(any(target_arch = "arm", target_arch = "riscv32")))]
 fn block(rows: &[Row], columns: &[Row]) -> [[i32; COLUMNS]; ROWS] {
     let mut sums = [[i32x4::ZERO; COLUMNS]; ROWS];
     let ([a, b, c, d], [x, y]) = (rows, columns) else { return [[0; COLUMNS]; ROWS] };
@@ -106,4 +109,34 @@ fn block(rows: &[Row], columns: &[Row]) -> [[i32; COLUMNS]; ROWS] {
         }
     }
     sums.map(|sums| sums.map(i32x4::reduce_add))
+}
+
+/// Multiplies two values of each row with two of each column at a time: processors with registers of 32
+/// bits load them as a word and multiply its halves.
+#[cfg(any(target_arch = "arm", target_arch = "riscv32"))]
+fn block(rows: &[Row], columns: &[Row]) -> [[i32; COLUMNS]; ROWS] {
+    let ([a, b, c, d], [x, y]) = (rows, columns) else { return [[0; COLUMNS]; ROWS] };
+    let [a, b, c, d, x, y] = [a, b, c, d, x, y].map(|row| bytemuck::cast_ref::<Row, Pairs>(row));
+    let mut sums = [[0; COLUMNS]; ROWS];
+    for i in 0..DEPTH / 2 {
+        let [x, y] = [x[i], y[i]];
+        sums[0] = [plus(sums[0][0], a[i], x), plus(sums[0][1], a[i], y)];
+        sums[1] = [plus(sums[1][0], b[i], x), plus(sums[1][1], b[i], y)];
+        sums[2] = [plus(sums[2][0], c[i], x), plus(sums[2][1], c[i], y)];
+        sums[3] = [plus(sums[3][0], d[i], x), plus(sums[3][1], d[i], y)];
+    }
+    sums
+}
+
+/// Pairs of values of a row, as words.
+#[cfg(any(target_arch = "arm", target_arch = "riscv32"))]
+type Pairs = [u32; DEPTH / 2];
+
+/// Adds the products of both halves of two words.
+#[cfg(any(target_arch = "arm", target_arch = "riscv32"))]
+#[inline(always)]
+fn plus(sum: i32, a: u32, b: u32) -> i32 {
+    let low = i32::from(a as i16) * i32::from(b as i16);
+    let high = (a as i32 >> 16) * (b as i32 >> 16);
+    sum + low + high
 }

@@ -253,7 +253,7 @@ mod tests {
                 let values = cluster(&mut noise, i % 3, 6, 1.0);
                 head.add_sample(ClassId(i as u16 % 3), Embedding::Float(&values)).unwrap();
             }
-            crc32fast::hash(&encoded(&head)[..head.encoded_len() - 4])
+            crate::checksum::hash(&encoded(&head)[..head.encoded_len() - 4])
         });
         assert_eq!(digests, [1_249_578_097, 2_197_638_297]);
     }

@@ -291,7 +291,7 @@ impl<M: Memory> Head<M> {
                 }
             }
         }
-        crc.copy_from_slice(&crc32fast::hash(content).to_le_bytes());
+        crc.copy_from_slice(&crate::checksum::hash(content).to_le_bytes());
         Ok(needed)
     }
 
@@ -395,7 +395,7 @@ fn checked_content(bytes: &[u8]) -> Result<(u16, &[u8]), HeadError> {
         return Err(HeadError::WrongTotal { found: bytes.len(), stated });
     }
     let (all, crc) = bytes.split_last_chunk::<CRC_BYTES>().ok_or(short)?;
-    if crc32fast::hash(all) != u32::from_le_bytes(*crc) {
+    if crate::checksum::hash(all) != u32::from_le_bytes(*crc) {
         return Err(HeadError::BadChecksum);
     }
     let (content, _) = content.split_last_chunk::<CRC_BYTES>().ok_or(short)?;
@@ -480,7 +480,7 @@ mod tests {
         edit(&mut bytes);
         let total = (bytes.len() + CRC_BYTES) as u32;
         bytes[12..16].copy_from_slice(&total.to_le_bytes());
-        let crc = crc32fast::hash(&bytes);
+        let crc = crate::checksum::hash(&bytes);
         bytes.extend(crc.to_le_bytes());
         bytes
     }

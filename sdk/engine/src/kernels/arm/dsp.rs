@@ -37,6 +37,7 @@ impl Kernel for Dsp {
     const TARGET: Target = target::CORTEX_M;
     const TILE: usize = PIXELS;
     const SPARE: usize = PIXELS;
+    const OWN_CODE: bool = false;
     const LINES: bool = true;
 
     unsafe fn rows(self, job: &Rows) {

@@ -28,6 +28,7 @@ impl Kernel for Helium {
     const TARGET: Target = target::HELIUM;
     const TILE: usize = PIXELS;
     const GRAIN: usize = 1;
+    const OWN_CODE: bool = false;
     const LINES: bool = true;
 
     unsafe fn rows(self, job: &Rows) {

@@ -52,8 +52,9 @@ fn run(flash: Flash) -> bool {
     let words = &mut HEAD.take()[..];
     if let Some(record) = store.load(room).unwrap_or_else(|error| panic!("{error}")) {
         let id = extractor.package().manifest().id;
-        let mut head = Lent::decode(record, Some(id), &mut *words).expect("a record of a head");
-        head.fit().expect("the head has samples");
+        let mut head = Lent::decode(record, Some(id), &mut *words)
+            .unwrap_or_else(|_| panic!("a record of a head"));
+        head.fit().unwrap_or_else(|_| panic!("the head has samples"));
         println!("remembered\t{} samples", head.sample_count());
         ask_all(&head, &mut extractor);
         return true;
@@ -69,7 +70,7 @@ fn run(flash: Flash) -> bool {
     teach(&mut head, &mut extractor, &FRAMES.0);
     println!("taught\t{} classes, {} samples", CLASSES.len(), head.sample_count());
     ask_all(&head, &mut extractor);
-    let bytes = head.encode(room).expect("room for the longest record");
+    let bytes = head.encode(room).unwrap_or_else(|_| panic!("room for the longest record"));
     store.save(&room[..bytes]).unwrap_or_else(|error| panic!("{error}"));
     println!("saved\t{bytes} bytes");
     for (kind, answer) in COUNTED.into_iter().zip(DRILL_ANSWERS) {
@@ -98,11 +99,11 @@ fn drill(counter: &mut Counter, mut head: Lent<'_>, expected: Said) {
     let mut drill = Drill::new();
     let mut most = 0;
     for (class, name) in DRILLED.into_iter().enumerate() {
-        let id = head.add_class(name).expect("a good name");
+        let id = head.add_class(name).unwrap_or_else(|_| panic!("a good name"));
         for _ in 0..Drill::SHOTS {
             let sample = drill.next(class);
             let (added, spent) = counter.count(|| head.add_sample(id, sample));
-            added.expect("the head has room");
+            added.unwrap_or_else(|_| panic!("the head has room"));
             most = most.max(spent);
         }
     }
