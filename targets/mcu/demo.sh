@@ -7,8 +7,9 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=boards.sh
 . "$(dirname "${BASH_SOURCE[0]}")/boards.sh"
 
-# Instructions of adding a sample and of the first answer of a full head; bytes of stack of its fit.
-most_add=10000 most_first=10000000 most_stack=10000
+# Instructions of adding a sample and of the first answer of a full head; bytes of stack of its fit, and of flash
+# besides the package.
+most_add=10000 most_first=10500000 most_stack=5000 most_code=220000
 
 # most NAME: the largest number among the lines KIND.NAME of the output.
 most() {
@@ -41,6 +42,7 @@ for cpu; do
         ((code += 0x$bytes))
     done < <(readelf -SW "$firmware" | sed -nE 's/^ *\[ *[0-9]+\] \.(vector_table|text|rodata|data) +[A-Z]+ +([0-9a-f]+ +){2}([0-9a-f]+) .*/\3/p')
     printf 'code\t%s bytes\n' "$code"
+    limit 'bytes of code' "$code" $most_code
     if grep -qa '__rust_alloc' "$firmware"; then
         echo "error: $cpu: an allocator is linked" >&2
         exit 1

@@ -19,6 +19,9 @@ mod pool;
 mod small;
 mod table;
 
+/// True if operations in float are part of this build; plans refuse them otherwise.
+pub(crate) const HAS_ORDERED: bool = cfg!(feature = "ordered");
+
 /// Largest number of int8 values that [`Codes`] transfers at a time.
 pub(crate) const BLOCK: usize = 256;
 
@@ -85,7 +88,8 @@ pub(crate) fn codes(step: &Step, weights: &[u8], range: Range<usize>, codes: &mu
         StepOp::Multiply { multiplier, clamp } => {
             multiply::multiply(codes, values, multiplier, clamp, range)
         }
-        _ => ordered::codes(step, weights, range, codes),
+        _ if HAS_ORDERED => ordered::codes(step, weights, range, codes),
+        _ => {}
     }
 }
 
@@ -120,7 +124,8 @@ pub(crate) fn groups(
             let x = &x[from..pixels.end * c];
             moves::map(&moves::rescaled(affine, clamp), at, c, x, out.shape.c(), y, look_up);
         }
-        _ => ordered::groups(step, weights, [x, z], range, y),
+        _ if HAS_ORDERED => ordered::groups(step, weights, [x, z], range, y),
+        _ => {}
     }
 }
 
@@ -150,7 +155,7 @@ pub(crate) fn whole(step: &Step, weights: &[u8], x: &[i8], y: &mut [i8]) {
         StepOp::Permute(permutation) => moves::permute(&permutation, x, y),
         StepOp::Slice(slice) => moves::slice(slice, a, x, out, y),
         StepOp::Upsample { factor } => moves::upsample(factor, a, x, y),
-        StepOp::Ordered(op) => whole_floats(op, [a, out], values(x), values_mut(y)),
+        StepOp::Ordered(op) if HAS_ORDERED => whole_floats(op, [a, out], values(x), values_mut(y)),
         _ => {}
     }
 }

@@ -154,11 +154,14 @@ impl<S: Steps> Plan<S> {
     ///
     /// # Errors
     /// [`PlanError::Float`]: the range has a node for tract-core, or an operation unknown to this
-    /// version.
+    /// version or, without the feature `ordered`, in float.
     pub fn steps_needed(graph: &Graph<'_>, range: Range<usize>) -> Result<usize, PlanError> {
         let mut steps = 0;
         for (id, node) in graph.nodes().skip(range.start).take(range.len()) {
             steps += match node.op {
+                Op::Ordered(_) if !ops::HAS_ORDERED => {
+                    return Err(PlanError::Float { node: usize::from(id) - 1 });
+                }
                 Op::Int8(Int8Op::Concat { .. }) | Op::Ordered(FloatOp::Concat) => node.inputs.len(),
                 op if is_reshape(&op) => 0,
                 Op::Int8(op) if is_known(&op) => 1,

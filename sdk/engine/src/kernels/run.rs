@@ -82,7 +82,7 @@ pub(crate) fn portable(
             let range = values.start * step.out.width..values.end * step.out.width;
             ops::codes(step, weights, range, &mut Own { arena, look_up })
         }
-        Division::Linear => {
+        Division::Linear if ops::HAS_ORDERED => {
             let StepOp::Ordered(FloatOp::Linear { weights: codes, .. }) = step.op else { return };
             // SAFETY: as above; each part has pixels, and each thread scratch of its own.
             unsafe {
@@ -93,6 +93,7 @@ pub(crate) fn portable(
                 linear::linear(&constants(step, weights), codes, values(x), row, values_mut(y));
             }
         }
+        Division::Linear => {}
         Division::Groups(size) => {
             let groups = part.of(out.len() / size);
             let range = groups.start * size..groups.end * size;
@@ -217,6 +218,7 @@ impl<K: Kernel> Run<'_, K> {
             return drive::add(self.kernel, self.memory.arena, values, a, b, clamp, range);
         }
         if let StepOp::Ordered(FloatOp::Linear { .. }) = step.op
+            && ops::HAS_ORDERED
             && let Some(layout) = K::TARGET.sums
         {
             return self.linear(step, layout);
