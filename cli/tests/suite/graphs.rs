@@ -6,7 +6,7 @@ use crate::common::graph;
 use std::path::Path;
 
 use graph::Graph;
-use offshoot::{Extractor, Image, Precision};
+use offshoot::{Extractor, Image, Isa, Precision};
 use offshoot_convert::import::{Coverage, ImportError, Source};
 use offshoot_convert::ir::pooling::Pool;
 use offshoot_convert::pipeline::job::Samples;
@@ -249,6 +249,43 @@ fn a_layer_norm_is_an_island() {
     assert!(converted(&model, true).unwrap().report.difference < 1e-4);
     let report = converted(&model, false).unwrap().report;
     assert!(report.precision == Precision::Dynamic && report.cosine_min > 0.98, "{report}");
+}
+
+/// A convolution of several pixels reads the image in codes, as in a convolutional network; behind
+/// the norm a layer has scales of its own. The same bits with every instruction set.
+#[test]
+fn codes_before_a_layer_norm_and_floats_behind_it() {
+    let mut graph = Graph::new(&[1, 3, 12, 16]);
+    graph
+        .weights("w", &[16, 3, 3, 3])
+        .floats("ones", &[1.0; 16])
+        .weights("b", &[16])
+        .weights("v", &[16, 32]);
+    graph
+        .node("Conv", "conv", &["x", "w"], &[])
+        .node("Relu", "relu", &["conv"], &[])
+        .node("Transpose", "pixels", &["relu"], &[TO_PIXELS])
+        .node("LayerNormalization", "norm", &["pixels", "ones", "b"], &[])
+        .node("MatMul", "wide", &["norm", "v"], &[])
+        .node("ReduceMean", "features", &["wide"], &[("axes", &[1, 2])])
+        .number("keepdims", 0);
+    let made = converted(&graph.model(17), false).unwrap();
+    let report = made.report;
+    assert!(report.precision == Precision::Dynamic && report.cosine_min > 0.98, "{report}");
+    let words = report.to_string();
+    let wanted = "computed in the run, 1 convolutions in int8 with ranges";
+    assert!(words.contains(wanted), "{words}");
+    let wanted = digest(&made.bytes, Isa::GENERIC);
+    assert!(Isa::available().all(|isa| digest(&made.bytes, isa) == wanted));
+}
+
+/// Digest of a package's golden vectors, which are right.
+fn digest(package: &[u8], isa: Isa) -> [u8; 32] {
+    let options = offshoot::Options::new().isa(isa);
+    let mut extractor = Extractor::from_bytes_with(package.to_vec(), &options).unwrap();
+    let verified = extractor.verify().unwrap();
+    assert!(verified.is_ok(), "{isa}");
+    verified.digest
 }
 
 /// Blocks as ConvNeXt's and a ViT's, with convolutions of floats that become codes, and codes floats.
