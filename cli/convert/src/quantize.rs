@@ -114,8 +114,8 @@ pub struct Quantized {
 /// Least gain by equalization in dB; less is within chance.
 const WORTH: f64 = 0.2;
 
-/// Least gain in dB by linear layers with scales per pixel in place of ranges, for which a network may
-/// take longer.
+/// Least gain in dB by linear layers with scales per pixel in place of ranges, for which a network
+/// may take longer.
 const WORTH_FLOATS: f64 = 2.0;
 
 /// Quantizes a network.
@@ -157,8 +157,8 @@ struct Quantizer<'a> {
 }
 
 impl<'a> Quantizer<'a> {
-    /// Starts from the network without equalization, with ranges by the method of the settings. If the
-    /// engine runs it alone, fewer layers are in int8 if the embedding is much better by that.
+    /// Starts from the network without equalization, with ranges by the method of the settings. If
+    /// the engine runs it alone, fewer layers are in int8 if the embedding is much better by that.
     fn new(mut data: Calibration<'a>, settings: &'a Settings) -> Result<Self, QuantizerError> {
         let variant = data.variant(false, &mut ())?;
         let mut best = data.ranged(&variant, settings.ranges)?;

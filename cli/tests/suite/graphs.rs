@@ -288,7 +288,8 @@ fn digest(package: &[u8], isa: Isa) -> [u8; 32] {
     verified.digest
 }
 
-/// Blocks as ConvNeXt's and a ViT's, with convolutions of floats that become codes, and codes floats.
+/// Blocks as ConvNeXt's and a ViT's, with convolutions of floats that become codes, and codes
+/// floats.
 #[test]
 fn many_layer_norms_make_a_package_that_verifies() {
     const BLOCKS: usize = 12;

@@ -159,8 +159,8 @@ pub enum PackageError {
     /// The text section does not decode, or does not fit the graph's input and its table.
     #[error("the text section cannot be read, or does not fit the network's input")]
     Text,
-    /// Texts are to be computed at their own length, but the engine does not run the network alone, or
-    /// it does not take text.
+    /// Texts are to be computed at their own length, but the engine does not run the network alone,
+    /// or it does not take text.
     #[error("texts at their own length, of a network that takes none or that tract runs")]
     OwnLength,
     /// The sound section does not decode, or the preprocessing is not that of a grey picture.

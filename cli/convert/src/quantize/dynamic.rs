@@ -1,7 +1,7 @@
 //! Networks that the engine runs alone though not all their layers are in int8 with ranges of the
-//! calibration set: those with layer norms, attention, differences. Linear layers get a scale for each
-//! pixel, computed in the run, convolutions ranges, and the rest is floats of a fixed order. Scales
-//! per pixel follow the few large values of a transformer's activations, which no range of a
+//! calibration set: those with layer norms, attention, differences. Linear layers get a scale for
+//! each pixel, computed in the run, convolutions ranges, and the rest is floats of a fixed order.
+//! Scales per pixel follow the few large values of a transformer's activations, which no range of a
 //! calibration set covers without losing the rest.
 
 use std::sync::Arc;

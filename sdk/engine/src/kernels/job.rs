@@ -103,8 +103,8 @@ pub(crate) struct Sum {
     pub clamp: Clamp,
 }
 
-/// Matrix product of floats, row by row: `out[r][c] = sum over k of a[r][k] * b[k][c]`, each sum from
-/// zero in the order of `k`, each operation rounded by itself. Floats lie at any alignment.
+/// Matrix product of floats: `out[r][c] = sum over k of a[r][k] * b[k][c]`, each sum from zero in
+/// the order of `k`, each operation rounded by itself. Floats lie at any alignment.
 #[derive(Debug)]
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))] // only its kernels use it
 pub(crate) struct Product {

@@ -276,11 +276,11 @@ impl<K: Kernel> Run<'_, K> {
         let mut row = self.share.part.of(step.out.shape.h() * width).start;
         // SAFETY: the plan puts operands and result apart; each part has rows of its own, and nobody
         // writes the operands during this step.
-        let (mut x, z, mut y) = unsafe {
-            let y = arena.write(pixels(&step.out, self.share.part));
-            let x = arena.read(pixels(&step.a, self.share.part));
-            (values(x), values(arena.read(step.b.range())), values_mut(y))
+        let [mut x, z] = unsafe {
+            [pixels(&step.a, self.share.part), step.b.range()].map(|at| values(arena.read(at)))
         };
+        // SAFETY: as above.
+        let mut y = unsafe { values_mut(arena.write(pixels(&step.out, self.share.part))) };
         while !y.is_empty() {
             // Rows of one matrix.
             let rows = (width - row % width).min(y.len() / columns);

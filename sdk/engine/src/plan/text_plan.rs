@@ -1,8 +1,8 @@
 //! Plan of a network for text that computes only the positions that have a token.
 //!
-//! A text of fewer tokens than a network takes leaves positions behind its end. They are the last of
-//! an axis of every tensor, so that a shorter text is the same steps on shorter tensors, at the same
-//! places in the arena. Planning finds that axis: the *stride* of the positions is the number of
+//! A text of fewer tokens than a network takes leaves positions behind its end. They are the last
+//! of an axis of every tensor, so that a shorter text is the same steps on shorter tensors, at the
+//! same places in the arena. Planning finds that axis: the *stride* of the positions is the number of
 //! values from one to the next in the whole tensor, which no reshape changes. Scores of attention
 //! have two.
 
@@ -228,12 +228,14 @@ impl Positions {
         Some(moved)
     }
 
+    /// Returns a bit for each axis of a tensor that has positions.
+    fn bits(&self, graph: &Graph<'_>, id: usize) -> Option<u8> {
+        let inner = self.inner(graph.tensor(id as u16).shape, self.strides[id])?;
+        Some((0..3).map(|axis| u8::from(inner[axis].is_some()) << axis).sum())
+    }
+
     /// Returns the axes of each step.
     fn axes(&self, graph: &Graph<'_>, steps: &[Step]) -> Option<Vec<Axes>> {
-        let bits = |id: usize| -> Option<u8> {
-            let inner = self.inner(graph.tensor(id as u16).shape, self.strides[id])?;
-            Some((0..3).map(|axis| u8::from(inner[axis].is_some()) << axis).sum())
-        };
         let mut axes = Vec::with_capacity(steps.len());
         let mut nodes = graph.nodes().enumerate();
         let mut current = nodes.next()?;
@@ -248,12 +250,13 @@ impl Positions {
             let is_place = matches!(step.op, StepOp::Place { .. });
             let first = if is_place { ids[operand] } else { ids[0] };
             operand += usize::from(is_place);
-            let mut own = Axes { a: bits(first)?, out: bits(index + 1)?, ..Axes::default() };
+            let [a, out] = [first, index + 1].map(|id| self.bits(graph, id));
+            let mut own = Axes { a: a?, out: out?, ..Axes::default() };
             // What a step has besides one operand is the operand itself. Constants lie as all
             // positions want them: there it stays whole.
             own.b = match (&ids[..], step.op) {
                 (_, StepOp::Ordered(FloatOp::Constant { .. })) => 0,
-                (&[_, second], StepOp::Ordered(_)) => bits(second)?,
+                (&[_, second], StepOp::Ordered(_)) => self.bits(graph, second)?,
                 _ => own.a,
             };
             if let StepOp::Ordered(FloatOp::Permute(permutation)) = &step.op {

@@ -1,7 +1,7 @@
 //! Matrix products of floats by AVX-512: eight rows times 32 columns in sixteen registers.
 //!
-//! Products and sums are rounded one by one, in the order of the depth: the bits are those of portable
-//! code. Where a processor multiplies and adds in different units, that is no slower than fused.
+//! Products and sums are rounded one by one, in the order of the depth: the bits are those of
+//! portable code. Where a processor multiplies and adds in different units, that is no slower than fused.
 
 use core::arch::x86_64::*;
 
