@@ -42,6 +42,32 @@ fn both(model: &ModelProto, cut: &str) {
     assert!(int8.cosine_min > 0.98, "{int8}");
 }
 
+/// A node may have the name of another node's result, of the input or of weights, and be cut at by
+/// the name of its own.
+#[test]
+fn names_of_nodes_may_be_those_of_other_tensors() {
+    let mut graph = Graph::new(&[1, 3, 12, 16]);
+    graph.weights("w", &[8, 3, 3, 3]).weights("v", &[8, 8, 1, 1]);
+    graph.node("Conv", "a", &["x", "w"], &[]).node("Relu", "b", &["a"], &[]);
+    graph.node("Conv", "c", &["b", "v"], &[]).node("Relu", "d", &["c"], &[]);
+    graph.node("GlobalAveragePool", "e", &["d"], &[]);
+    let plain = converted(&graph.model(13), false).unwrap();
+    for names in [["b", "a", "", "c", "d"], ["x", "", "w", "v", "a"], ["", "a", "b", "", ""]] {
+        let mut graph = Graph::new(&[1, 3, 12, 16]);
+        graph.weights("w", &[8, 3, 3, 3]).weights("v", &[8, 8, 1, 1]);
+        graph.node("Conv", "a", &["x", "w"], &[]).node("Relu", "b", &["a"], &[]);
+        graph.node("Conv", "c", &["b", "v"], &[]).node("Relu", "d", &["c"], &[]);
+        graph.node("GlobalAveragePool", "e", &["d"], &[]);
+        let mut model = graph.model(13);
+        let nodes = &mut model.graph.as_mut().unwrap().node;
+        nodes.iter_mut().zip(names).for_each(|(node, name)| node.name = name.to_string());
+        let made = converted(&model, false).unwrap_or_else(|e| panic!("{names:?}: {e}"));
+        assert_eq!(made.report.cosine_mean, plain.report.cosine_mean, "{names:?}");
+        let cut = Options { cuts: vec!["b".to_string()], ..Options::default() };
+        assert_eq!(converted_with(&model, cut).unwrap().report.dim, 8, "{names:?}");
+    }
+}
+
 /// Functions are approximations where values are far from what networks have: no fault of the
 /// import, but of the preprocessing.
 #[test]

@@ -16,6 +16,7 @@ use super::text_inputs;
 pub(super) fn rewrite(graph: &mut GraphProto) {
     widen(graph);
     drop_unread_inputs(graph);
+    drop_ambiguous_names(graph);
 }
 
 const FLOAT: i32 = DataType::Float as i32;
@@ -66,6 +67,21 @@ fn narrow(tensor: &mut TensorProto) {
     tensor.raw_data = values.flat_map(|v| (v as f32).to_le_bytes()).collect::<Vec<u8>>();
     tensor.double_data.clear();
     tensor.data_type = FLOAT;
+}
+
+/// Removes names of nodes that a tensor of another node has, since tract names nodes without a name by
+/// their results. Nodes are then found by their own results.
+fn drop_ambiguous_names(graph: &mut GraphProto) {
+    let outputs = graph.node.iter().flat_map(|node| &node.output);
+    let given =
+        graph.input.iter().map(|i| &i.name).chain(graph.initializer.iter().map(|t| &t.name));
+    let tensors: HashSet<String> =
+        outputs.chain(given).filter(|n| !n.is_empty()).cloned().collect();
+    for node in &mut graph.node {
+        if tensors.contains(&node.name) && !node.output.contains(&node.name) {
+            node.name.clear();
+        }
+    }
 }
 
 /// Removes unread inputs, such as a switch between training and inference; not for text models,

@@ -39,7 +39,9 @@ const REDUCES: &str =
 /// Operations that choose among results, after which there are no features.
 const CHOICES: &str = "Loop Scan NonMaxSuppression TopK NonZero RoiAlign MaxRoiPool";
 
-const PRODUCTS: &str = "Gemm MatMul FusedGemm FusedMatMul MatMulInteger QGemm QLinearMatMul";
+const PRODUCTS: &str = "\
+    Gemm MatMul FusedGemm FusedMatMul MatMulInteger MatMulIntegerToFloat DynamicQuantizeMatMul \
+    MatMulNBits QGemm QLinearMatMul";
 
 fn is_one_of(op: &str, names: &str) -> bool {
     names.split(' ').any(|name| name == op)
