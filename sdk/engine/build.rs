@@ -2,7 +2,8 @@
 
 use std::env;
 
-/// Processors of ARMv8-M that are known to the compiler with the DSP extension, and with Helium too.
+/// Processors of ARMv8-M that are known to the compiler with the DSP extension, and with Helium
+/// too.
 const V8M_WITH_DSP: [&str; 2] = ["cortex-m33", "cortex-m35p"];
 const V8M_WITH_HELIUM: [&str; 2] = ["cortex-m55", "cortex-m85"];
 

@@ -1,5 +1,5 @@
-//! CRC-32 (IEEE 802.3) of what is stored: by `crc32fast`, whose tables take 16 kB, or with the feature
-//! `small` by one of 1 kB.
+//! CRC-32 (IEEE 802.3) of what is stored: by `crc32fast`, whose tables take 16 kB, or with the
+//! feature `small` by one of 1 kB.
 
 #[cfg(not(feature = "small"))]
 pub(crate) use crc32fast::{Hasher, hash};

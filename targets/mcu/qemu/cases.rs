@@ -51,7 +51,8 @@ const MOBILENET: [(u32, u8); 13] = [
     (256, 1),
 ];
 
-/// Returns a case of MobileNetV1 0.25 for 128 x 128 pixels without its classifier, with random weights.
+/// Returns a case of MobileNetV1 0.25 for 128 x 128 pixels without its classifier, with random
+/// weights.
 pub fn mobilenet(targets: &[&str]) -> Vec<u8> {
     let mut cases = Cases { targets, bytes: Vec::new(), rng: Rng(1), odd: false };
     cases.mobilenet();
@@ -86,7 +87,8 @@ impl Cases<'_> {
         self.push(&graph, &x, &want);
     }
 
-    /// Adds a layer whose results cover the codes. Rectifiers would cost nothing, they are the clamp.
+    /// Adds a layer whose results cover the codes. Rectifiers would cost nothing, they are the
+    /// clamp.
     fn layer(
         &mut self,
         writer: &mut GraphWriter,

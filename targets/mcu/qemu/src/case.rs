@@ -1,5 +1,5 @@
-//! Cases that the build made: a graph, its input, the result of the specification, and weights packed
-//! for each kernel of the processor.
+//! Cases that the build made: a graph, its input, the result of the specification, and weights
+//! packed for each kernel of the processor.
 
 use offshoot_core::graph::{Graph, Tensor};
 

@@ -1,8 +1,8 @@
 //! Helium, ARM's M-profile vector extension: Cortex-M55 and M85.
 //!
-//! `VMLADAVA` adds the products of two times 16 bytes to a register, `VQRDMULH` is the multiplication by
-//! a mantissa, in all its bits and saturating: no layer needs another path. Rows are read where they
-//! lie, of any length, because the last bytes are a matter of predicates.
+//! `VMLADAVA` adds the products of two times 16 bytes to a register, `VQRDMULH` is the
+//! multiplication by a mantissa, in all its bits and saturating: no layer needs another path. Rows
+//! are read where they lie, of any length, because the last bytes are a matter of predicates.
 
 use core::arch::naked_asm;
 use core::array;

@@ -1,9 +1,9 @@
 //! Depthwise windows of 3 x 3 by Helium, all others by plain sums.
 //!
-//! Columns of 16 channels are interleaved first: four bytes for each channel and column, one below the
-//! other in the feature map. Then four columns of a channel are 16 bytes, which hold a window of 3 x 3
-//! with zeros as the other weights, and, where windows are neighbours, four windows: beside it, below it,
-//! and below that.
+//! Columns of 16 channels are interleaved first: four bytes for each channel and column, one below
+//! the other in the feature map. Then four columns of a channel are 16 bytes, which hold a window
+//! of 3 x 3 with zeros as the other weights, and, where windows are neighbours, four windows:
+//! beside it, below it, and below that.
 
 use core::arch::naked_asm;
 use core::mem::MaybeUninit;
@@ -148,11 +148,10 @@ impl Block<'_> {
         columns_of(self.pixels, self.job.step / SIDE)
     }
 
-    /// Interleaves the columns of all bands, which are `height` lines each; the lowest row's pointers are
-    /// `fourth` behind those of the first.
+    /// Interleaves the columns of all bands, which are `height` lines each; the lowest row's
+    /// pointers are `fourth` behind those of the first.
     ///
-    /// # Safety
-    /// The job has these lines and pixels; there is room for their columns.
+    /// # Safety The job has these lines and pixels; there is room for their columns.
     unsafe fn interleave(&self, fourth: usize, height: usize) {
         let count = self.columns();
         for band in 0..self.bands {

@@ -1,7 +1,7 @@
 //! Loop of Helium over panels: three pixels times four channels.
 //!
-//! Whole functions are assembly: six sums, four pointers and the counter of the loop take ten of the
-//! registers, and sums stand in even ones alone.
+//! Whole functions are assembly: six sums, four pointers and the counter of the loop take ten of
+//! the registers, and sums stand in even ones alone.
 
 use core::arch::naked_asm;
 
@@ -78,8 +78,8 @@ impl Tiles {
     }
 }
 
-/// Sums two channels of three pixels, weights from `$weights` bytes behind the panel's start on, and
-/// puts them into two lanes of q5 to q7.
+/// Sums two channels of three pixels, weights from `$weights` bytes behind the panel's start on,
+/// and puts them into two lanes of q5 to q7.
 macro_rules! half {
     ($weights:literal, $upper:literal, $lower:literal) => {
         concat!(

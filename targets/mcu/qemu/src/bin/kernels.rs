@@ -1,5 +1,5 @@
-//! Runs random layers with every instruction set of the emulated processor: the results are those of the
-//! specification, bit for bit, and nothing is written beside the arena.
+//! Runs random layers with every instruction set of the emulated processor: the results are those
+//! of the specification, bit for bit, and nothing is written beside the arena.
 
 #![no_std]
 #![no_main]
