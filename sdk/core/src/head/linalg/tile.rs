@@ -116,7 +116,7 @@ fn block(rows: &[Row], columns: &[Row]) -> [[i32; COLUMNS]; ROWS] {
 #[cfg(any(target_arch = "arm", target_arch = "riscv32"))]
 fn block(rows: &[Row], columns: &[Row]) -> [[i32; COLUMNS]; ROWS] {
     let ([a, b, c, d], [x, y]) = (rows, columns) else { return [[0; COLUMNS]; ROWS] };
-    let [a, b, c, d, x, y] = [a, b, c, d, x, y].map(|row| bytemuck::cast_ref::<Row, Pairs>(row));
+    let [a, b, c, d, x, y] = [a, b, c, d, x, y].map(bytemuck::cast_ref::<Row, Pairs>);
     let mut sums = [[0; COLUMNS]; ROWS];
     for i in 0..DEPTH / 2 {
         let [x, y] = [x[i], y[i]];
