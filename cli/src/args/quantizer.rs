@@ -28,8 +28,8 @@ pub struct QuantizerArgs {
     /// In a network with layer norms or attention the engine runs those named.
     #[arg(long, value_name = "auto|N|NAME,...")]
     pub keep_float: Option<KeepFloat>,
-    /// Quantize a file anew that is quantized already (QDQ, QOperator), from the floats that its codes
-    /// stand for; otherwise its integers are taken as they are where int8 has them.
+    /// Quantize a file anew that is quantized already (QDQ, QOperator), from the floats that its
+    /// codes stand for; otherwise its integers are taken as they are where int8 has them.
     #[arg(long)]
     pub requantize: bool,
     /// Time limit of a search for better ranges, in seconds; the result depends on the machine.

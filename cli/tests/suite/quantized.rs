@@ -260,7 +260,8 @@ fn weights_keep_their_integers_in_another_order() {
     assert_eq!(one, other);
 }
 
-/// Broken integers are refused by the name of their node; unlikely ones are taken or quantized anew.
+/// Broken integers are refused by the name of their node; unlikely ones are taken or quantized
+/// anew.
 #[test]
 fn broken_integers_are_typed_errors() {
     let net = net(0);
@@ -386,8 +387,7 @@ fn weights_alone_are_dequantized() {
     let embedded = |form: &str| -> Vec<f32> {
         let made = converted(&of_weights(form), &float).unwrap();
         let mut extractor = extractor(&made);
-        let values = extractor.embed(&images(3)[2].frame()).unwrap().iter().collect();
-        values
+        extractor.embed(&images(3)[2].frame()).unwrap().iter().collect()
     };
     let want = embedded("floats");
     assert!(want.iter().any(|v| (v - 0.5).abs() > 0.01), "{want:?}");

@@ -69,8 +69,8 @@ fn narrow(tensor: &mut TensorProto) {
     tensor.data_type = FLOAT;
 }
 
-/// Removes names of nodes that a tensor of another node has, since tract names nodes without a name by
-/// their results. Nodes are then found by their own results.
+/// Removes names of nodes that a tensor of another node has, since tract names nodes without a name
+/// by their results. Nodes are then found by their own results.
 fn drop_ambiguous_names(graph: &mut GraphProto) {
     let outputs = graph.node.iter().flat_map(|node| &node.output);
     let given =

@@ -35,8 +35,8 @@ enum Machine {
 }
 
 impl<'g> Evaluator<'g> {
-    /// Plans a graph; an image model needs the table of its bytes ([`scheme::input_table`]). After a run, the int8 tensors among
-    /// `observed` can be read.
+    /// Plans a graph; an image model needs the table of its bytes (`scheme::input_table`). After a
+    /// run, the int8 tensors among `observed` can be read.
     ///
     /// # Errors
     /// The graph does not fit memory, or tract-core refuses a layer.

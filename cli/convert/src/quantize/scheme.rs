@@ -127,8 +127,8 @@ pub fn coded_input_means(model: &Model, preprocess: &Preprocess, means: &[f64]) 
     coded
 }
 
-/// Returns the table from a channel's byte to its int8 value, 256 entries per channel; none for what
-/// is no image.
+/// Returns the table from a channel's byte to its int8 value, 256 entries per channel; none for
+/// what is no image.
 pub fn input_table(model: &Model, preprocess: Option<&Preprocess>) -> Vec<i8> {
     let Some(preprocess) = preprocess else { return Vec::new() };
     let stated = model.layers[0].stated.grid;

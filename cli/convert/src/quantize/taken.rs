@@ -29,8 +29,8 @@ pub(super) fn steps(model: &Model) -> Taken {
     steps.collect()
 }
 
-/// Returns the step of each output channel of which all weights are whole numbers: that of the file,
-/// or else the largest; `None` if int8 does not have the weights of a channel.
+/// Returns the step of each output channel of which all weights are whole numbers: that of the
+/// file, or else the largest; `None` if int8 does not have the weights of a channel.
 fn of_conv(conv: &Conv, stated: &[f32]) -> Option<Vec<f64>> {
     let channels = conv.bias.len();
     let per_channel = conv.weights.len() / channels;

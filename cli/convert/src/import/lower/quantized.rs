@@ -73,8 +73,8 @@ impl Pieces<'_, '_> {
         self.last_within(&x, result.grid)
     }
 
-    /// Returns what computed codes stand for. They are floats here already, unless they are the bytes
-    /// of an input.
+    /// Returns what computed codes stand for. They are floats here already, unless they are the
+    /// bytes of an input.
     pub(super) fn computed(&mut self, [at, scale, zero]: [usize; 3]) -> Result<String, Refused> {
         let x = self.input(at)?;
         if !self.is_input(at) {
