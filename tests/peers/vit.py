@@ -1,7 +1,7 @@
 """ViT-S/16 at 224 with random weights of a trained network's size, in Offshoot and in onnxruntime, in turns.
 
     python vit.py export OUT PICTURES        writes OUT/vit.onnx, and PNG files of 224 x 224 to calibrate on and to time
-    offshoot convert OUT/vit.onnx --calibrate OUT/calibration --preset imagenet -o OUT/vit.offshoot
+    offshoot convert OUT/vit.onnx --calibrate OUT/calibration --preset imagenet --squash -o OUT/vit.offshoot
     cargo build --release -p offshoot --no-default-features --features png --example image_time
     python vit.py time OUT image_time        one thread: onnxruntime f32, quantize_dynamic, and quantize_static (QDQ) of the
                                              same graph, and the SDK's example image_time; cosines to f32
