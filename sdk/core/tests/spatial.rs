@@ -159,7 +159,8 @@ fn rename(head: &mut Head, model: &mut Model, random: &mut Random) {
     let is_taken = other != model.names[at];
     let found = head.rename_class(class, &other);
     assert_eq!(found, if is_taken { Err(SpatialError::Duplicate) } else { Ok(()) });
-    let name = format!("{}b", model.names[at]);
+    // Of the same parity, by which a class has boxes or points.
+    let name = format!("{}bb", model.names[at]);
     head.rename_class(class, &name).expect("free");
     let old = std::mem::replace(&mut model.names[at], name.clone());
     let marks = model.lessons.iter_mut().flat_map(|lesson| &mut lesson.marks);

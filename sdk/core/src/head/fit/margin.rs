@@ -13,10 +13,11 @@
 
 use crate::head::HeadKind;
 
-/// Samples a class up to which the margin has no part.
+/// Samples of the class with the fewest up to which the margin has no part: a word of five takes
+/// beside a background of many would be taken for unknown.
 const FEW: f32 = 5.0;
 
-/// Further samples a class at which it has its whole part.
+/// Further samples of it at which it has its whole part.
 const MORE: f32 = 10.0;
 
 /// Usual distance of unknown margins below known ones, in standard deviations, which gives the
@@ -28,6 +29,11 @@ const MOST_WEIGHT: f32 = 1.0;
 
 /// Usual distance with the correlation of both measures taken off, which gives the odds.
 const USUAL_GAIN: f32 = 0.5;
+
+/// Usual standard deviation of margins, in log odds, and its weight in samples: frames that are all
+/// alike must not make that of the next one strange.
+const USUAL_DEVIATION: f32 = 2.0;
+const DEVIATION_WEIGHT: f32 = 8.0;
 
 /// Standard deviations above the mean beyond which a margin counts no more: a thing far from all
 /// classes may have a large one.
@@ -76,17 +82,18 @@ impl MarginTerm {
     /// Finds the term, given the spread of the cosines and the distance of unknown ones in such
     /// spreads; writes the samples' margins.
     pub fn find(held: &HeldOut<'_>, spread: f32, distance: f32, margins: &mut [f32]) -> Self {
-        let classes = held.classes();
-        let count = held.samples().count() as f32;
-        let part = ((count / classes as f32 - FEW) / MORE).clamp(0.0, 1.0);
-        if classes < 2 || part == 0.0 || !held.kind.is_linear() {
+        let part = ((held.fewest() as f32 - FEW) / MORE).clamp(0.0, 1.0);
+        if held.classes() < 2 || part == 0.0 || !held.kind.is_linear() {
             return Self::NONE;
         }
         for sample in held.samples() {
             margins[sample] = held.margin(sample);
         }
         let mean = held.mean(margins);
-        let deviation = libm::sqrtf(held.variance(margins));
+        let count = held.samples().count() as f32;
+        let usual = DEVIATION_WEIGHT * USUAL_DEVIATION * USUAL_DEVIATION;
+        let variance = (usual + count * held.variance(margins)) / (DEVIATION_WEIGHT + count);
+        let deviation = libm::sqrtf(variance);
         let weight = part * (USUAL_DISTANCE / distance).min(MOST_WEIGHT);
         let gain = weight * spread / deviation;
         if !gain.is_finite() || !mean.is_finite() {
@@ -101,6 +108,11 @@ impl HeldOut<'_> {
     /// Number of classes that have samples.
     pub fn classes(&self) -> usize {
         self.counts.iter().filter(|&&count| count > 0).count()
+    }
+
+    /// Number of samples of the class that has the fewest, but any.
+    fn fewest(&self) -> u32 {
+        self.counts.iter().copied().filter(|&count| count > 0).min().unwrap_or(0)
     }
 
     /// Samples that can be held out.
@@ -171,15 +183,18 @@ mod tests {
     fn the_term_grows_with_the_samples_and_where_cosines_say_little() {
         assert_eq!(found(HeadKind::Ridge, 5, 1.0), MarginTerm::NONE);
         assert_eq!(found(HeadKind::Knn, 50, 1.0), MarginTerm::NONE);
+        // The margins' own deviation is 1.
+        let deviation = |samples: f32| ((8.0 * 4.0 + samples) / (8.0 + samples)).sqrt();
+        let near = |a: f32, b: f32| (a - b).abs() < 1e-6;
         let whole = found(HeadKind::Ridge, 15, 1.0);
-        // 30 samples, and as many margins of 1 as of 3.
-        assert!((whole.gain - 0.1).abs() < 1e-6 && (whole.mean - 2.0).abs() < 1e-6, "{whole:?}");
-        assert!((whole.most - 3.0).abs() < 1e-6 && whole.of(2.0).abs() < 1e-6);
-        assert!((whole.of(1.0) + 0.1).abs() < 1e-6 && whole.of(f32::INFINITY) == whole.of(3.0));
+        let gain = 0.1 / deviation(30.0);
+        assert!(near(whole.gain, gain) && near(whole.mean, 2.0), "{whole:?}");
+        assert!(near(whole.most, 2.0 + deviation(30.0)) && near(whole.of(2.0), 0.0));
+        assert!(near(whole.of(1.0), -gain) && whole.of(f32::INFINITY) == whole.of(9.0));
         let half = found(HeadKind::Ridge, 10, 1.0);
-        assert!((half.gain - 0.05).abs() < 1e-6, "{half:?}");
+        assert!(near(half.gain, 0.05 / deviation(20.0)), "{half:?}");
         let far = found(HeadKind::Ridge, 15, 3.0);
-        assert!((far.gain - 0.05).abs() < 1e-6, "{far:?}");
+        assert!(near(far.gain, 0.5 * gain), "{far:?}");
     }
 
     /// Without a term, or without a second class, an infinite margin changes nothing.
@@ -190,6 +205,20 @@ mod tests {
         }
         assert_eq!(margin([2.0].into_iter()), f32::INFINITY);
         assert_eq!(margin([1.0, 4.0, 3.0, 4.0].into_iter()), 0.0);
+    }
+
+    /// Frames that are all alike say nothing of how margins vary.
+    #[test]
+    fn like_samples_make_no_stranger_of_the_next() {
+        let mut head = taught(HeadKind::Auto, 2, 20, 30, 1e-3);
+        head.set_false_rejection_rate(0.1).unwrap();
+        head.fit().unwrap();
+        let mut noise = Noise(12);
+        for class in [0, 1].repeat(20) {
+            let next = cluster(&mut noise, class, 30, 0.05);
+            let answer = head.classify(Embedding::Float(&next)).unwrap();
+            assert_eq!(answer.known().map(|class| class.index()), Some(class), "{answer:?}");
+        }
     }
 
     #[test]

@@ -63,6 +63,9 @@ const USUAL_GAP: f32 = 0.6;
 /// Weight of the usual distance, in classes.
 const DISTANCE_WEIGHT: f32 = 1.0;
 
+/// Min and max of the deviation of cosine and margin joined, in that of the cosine.
+const WIDER: [f32; 2] = [0.7, 2.0];
+
 /// Min and max of plausible distances.
 const DISTANCES: [f32; 2] = [0.3, 4.0];
 
@@ -205,6 +208,7 @@ impl Border {
             margins[sample] = held.cosines[sample] + margin.of(margins[sample]);
         }
         let wider = libm::sqrtf(held.variance(margins) / held.variance(held.cosines).max(1e-9));
+        let wider = wider.clamp(WIDER[0], WIDER[1]);
         let spread = wider * self.spread;
         let mean = held.mean(margins);
         let mut count = 0;
