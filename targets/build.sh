@@ -53,7 +53,7 @@ if [[ $static ]]; then
     target_dir+=-static
 fi
 if [[ $small ]]; then
-    features+=(--no-default-features)
+    features+=(--no-default-features --features small)
     # There is no screen to paint a panic on, and nothing to unwind.
     export CARGO_PROFILE_BOARD_PANIC=abort
     export RUSTFLAGS="${RUSTFLAGS:-} -C force-unwind-tables=no"
