@@ -71,7 +71,7 @@ def test_lessons_are_taken_back_kept_and_merged(eyes, head, folder):
     copies[0].merge(copies[1])
     assert copies[0].lessons == 10
     copies[0].rename_class("square", "box")
-    assert copies[0].class_names[0] == "box"
+    assert copies[0].classes[0] == "box"
     copies[0].rename_class(0, "square")
     copies[0].forget("square")
     assert copies[0].classes == []
