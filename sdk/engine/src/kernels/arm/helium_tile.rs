@@ -121,6 +121,25 @@ macro_rules! half {
     };
 }
 
+/// The same operation on the sums of all three pixels.
+macro_rules! each {
+    ($operation:literal, $operand:literal) => {
+        concat!(
+            $operation,
+            " q5, q5, ",
+            $operand,
+            "\n ",
+            $operation,
+            " q6, q6, ",
+            $operand,
+            "\n ",
+            $operation,
+            " q7, q7, ",
+            $operand,
+        )
+    };
+}
+
 /// Defines the loop, with `$shift` between sums and mantissas.
 macro_rules! tiles {
     ($(#[$doc:meta])* $name:ident, [$($shift:literal)*]) => {
@@ -148,22 +167,12 @@ macro_rules! tiles {
                 "ldrd r4, r0, [r12, #32]",
                 "vldrw.u32 q2, [r12, #44]",
                 "vldrw.u32 q3, [r12, #60]",
-                "vadd.i32 q5, q5, q0",
-                "vadd.i32 q6, q6, q0",
-                "vadd.i32 q7, q7, q0",
+                each!("vadd.i32", "q0"),
                 $($shift,)*
-                "vqrdmulh.s32 q5, q5, q1",
-                "vqrdmulh.s32 q6, q6, q1",
-                "vqrdmulh.s32 q7, q7, q1",
-                "vqadd.s32 q5, q5, r0",
-                "vqadd.s32 q6, q6, r0",
-                "vqadd.s32 q7, q7, r0",
-                "vmax.s32 q5, q5, q2",
-                "vmax.s32 q6, q6, q2",
-                "vmax.s32 q7, q7, q2",
-                "vmin.s32 q5, q5, q3",
-                "vmin.s32 q6, q6, q3",
-                "vmin.s32 q7, q7, q3",
+                each!("vqrdmulh.s32", "q1"),
+                each!("vqadd.s32", "r0"),
+                each!("vmax.s32", "q2"),
+                each!("vmin.s32", "q3"),
                 "vctp.32 r4",
                 "vpsttt",
                 "vstrbt.32 q5, [r1], #4",
