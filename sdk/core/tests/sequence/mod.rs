@@ -411,6 +411,10 @@ impl Pair {
         let [mut found, mut class, mut known] = [(); 3].map(|()| vec![0.0; count]);
         let odds = self.head.linear().ok().and_then(|linear| linear.known);
         let with_margin = odds.filter(|odds| odds.margin_slope > 0.0);
+        // Of larger margins single precision leaves no probability to compute them from.
+        if with_margin.is_some_and(|odds| odds.most_margin > 60.0) {
+            return;
+        }
         for query in queries {
             let cut = Embedding::Float(&query[parts.dim() - parts.last()..]);
             let query = Embedding::Float(query);
