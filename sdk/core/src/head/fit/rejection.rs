@@ -128,8 +128,8 @@ impl Border {
         if self.is_none() {
             return None;
         }
-        let slope = self.slope / self.spread;
-        let zero = self.mean + self.spread * self.even;
+        let slope = self.slope_per_cosine();
+        let zero = self.even_cosine();
         let MarginTerm { gain, mean, most, .. } = self.margin;
         Some(KnownOdds {
             slope,
@@ -146,10 +146,19 @@ impl Border {
         if self.is_none() {
             return 1.0;
         }
-        let slope = self.slope / self.spread;
-        let offset = -slope * (self.mean + self.spread * self.even);
+        let slope = self.slope_per_cosine();
+        let offset = -slope * self.even_cosine();
         let joined = cosine + self.margin.of(margin);
         1.0 / (1.0 + libm::expf(-(slope * joined + offset).clamp(-60.0, 60.0)))
+    }
+
+    fn slope_per_cosine(&self) -> f32 {
+        self.slope / self.spread
+    }
+
+    /// Cosine, with the margin's term, at which known and unknown are equally probable.
+    fn even_cosine(&self) -> f32 {
+        self.mean + self.spread * self.even
     }
 
     /// Finds the boundary for a target `false_rejection_rate`, and writes the expected cosines of
